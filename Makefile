@@ -1,0 +1,36 @@
+# streamsql: SQL over Kafka topics inside PostgreSQL. See README.md.
+#
+#	make demo	the main job on a private PostgreSQL and an embedded broker
+#	make test	everything that is proven
+#	make		the extension; make install to put it into PG_CONFIG's server
+
+MODULE_big = streamsql
+EXTENSION  = streamsql
+DATA       = $(wildcard sql/streamsql--*.sql)
+
+C_SOURCES   = $(wildcard src/*.c src/*/*.c)
+CXX_SOURCES = $(wildcard src/*/*.cpp)
+OBJS        = $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)
+
+PG_CPPFLAGS = -Isrc
+PG_CFLAGS   = -std=gnu11 -Wextra -Wshadow -Wno-unused-parameter -Wno-sign-compare \
+              -Wno-missing-field-initializers -Wno-declaration-after-statement \
+              -fvisibility=hidden -MMD -MP
+PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -fno-exceptions -fno-rtti \
+              -fvisibility=hidden -MMD -MP
+SHLIB_LINK  = -lrdkafka -lsimdjson -lstdc++ -lpthread
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+# No bitcode: the hot code is ours, compiled once, and clang is not needed.
+override with_llvm := no
+
+include $(PGXS)
+-include $(OBJS:.o=.d)
+include $(wildcard test/*.mk test/*/*.mk)
+
+clean: clean-deps
+.PHONY: clean-deps
+clean-deps:
+	rm -f $(OBJS:.o=.d)
+	rm -rf build
