@@ -12,7 +12,9 @@ C_SOURCES   = $(wildcard src/*.c src/*/*.c)
 CXX_SOURCES = $(wildcard src/*/*.cpp)
 OBJS        = $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)
 
-PG_CPPFLAGS = -Isrc
+# Before 16 PostgreSQL's headers leave PGDLLEXPORT empty, and nothing would be
+# seen from outside.
+PG_CPPFLAGS = -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CFLAGS   = -std=gnu11 -Wextra -Wshadow -Wno-unused-parameter -Wno-sign-compare \
               -Wno-missing-field-initializers -Wno-declaration-after-statement \
               -fvisibility=hidden -MMD -MP
