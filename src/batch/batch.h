@@ -137,9 +137,9 @@ sq_column_set_text(SqColumn *column, int row, SqSlice value)
 }
 
 static inline void
-sq_column_set_pending(SqColumn *column, int row, SqSlice text)
+sq_column_set_pending(SqColumn *column, int row, SqSlice value)
 {
-	column->text[row] = text;
+	column->text[row] = value;
 	sq_bit_set(column->pending, row);
 }
 

@@ -73,6 +73,11 @@ typedef struct SqRelation
  */
 extern SqRelation *sq_fdw_relation_load(Relation relation);
 
+/* Does a server, or a relation of any kind (then: a foreign table), belong to
+ * a wrapper with our handler, whatever the wrapper's name? */
+extern bool sq_fdw_relation_is_ours(Oid relid);
+extern bool sq_fdw_server_is_ours(Oid serverid);
+
 /* The batch column that a SQL type decodes into (type, precision, scale and
  * length; no arrays). Domains, arrays and composites: SQ_TYPE_JSON. */
 extern SqColumn sq_fdw_column_for(Oid type, int32 typmod, SqFormat format);

@@ -1,0 +1,90 @@
+-- streamsql 1.0: everything that CREATE EXTENSION makes. Each object has a
+-- comment that says what it takes, gives and refuses; \dx+ and \df+ show them.
+
+\echo Use "CREATE EXTENSION streamsql" to load this file. \quit
+
+GRANT USAGE ON SCHEMA streamsql TO PUBLIC;
+
+-- ---- The wrapper ----
+
+CREATE FUNCTION streamsql.streamsql_fdw_handler()
+RETURNS fdw_handler
+AS 'MODULE_PATHNAME', 'streamsql_fdw_handler'
+LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION streamsql.streamsql_fdw_handler() IS
+'What PostgreSQL calls to plan and run queries over foreign tables of wrapper streamsql.';
+
+CREATE FUNCTION streamsql.streamsql_fdw_validator(options text[], catalog oid)
+RETURNS void
+AS 'MODULE_PATHNAME', 'streamsql_fdw_validator'
+LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION streamsql.streamsql_fdw_validator(text[], oid) IS
+'Checks the options of servers, user mappings, foreign tables and their columns at CREATE and ALTER. Errors: HV00D for an option that does not belong there (with the nearest one that does as a hint), 22023 for a bad value or options that exclude each other, HV002 for a required option that is missing, 42501 for options that only privileged roles may set, 0A000 for words of later versions.';
+
+CREATE FOREIGN DATA WRAPPER streamsql
+HANDLER streamsql.streamsql_fdw_handler
+VALIDATOR streamsql.streamsql_fdw_validator;
+
+COMMENT ON FOREIGN DATA WRAPPER streamsql IS
+'Kafka: a server is a cluster, a foreign table a topic. Options of servers and user mappings are librdkafka properties with each dot written as underscore (bootstrap_servers is required; secrets go into user mappings). Options of tables: topic, kind, format, key_format, on_error, and for csv delimiter, quote, escape, null. Options of columns: metadata, header, path, epoch, key.';
+
+-- ---- Types ----
+
+CREATE TYPE streamsql.header AS (
+	key   text,
+	value bytea
+);
+
+COMMENT ON TYPE streamsql.header IS
+'One header of a Kafka record. A column of type streamsql.header[] with option metadata ''headers'' holds all of them in the order they were sent, repeats kept; NULL when the record has none.';
+COMMENT ON COLUMN streamsql.header.key IS
+'Name of the header. A record may carry the same name several times.';
+COMMENT ON COLUMN streamsql.header.value IS
+'Bytes of the header as they were sent; NULL is Kafka''s null, not an empty value.';
+
+-- ---- What is there ----
+
+CREATE FUNCTION streamsql.topics(
+	server name,
+	OUT topic text,
+	OUT partitions int4
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamsql_topics'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 100 COST 10000;
+
+COMMENT ON FUNCTION streamsql.topics(name) IS
+'Topics of a server''s cluster and their number of partitions, without Kafka''s internal ones, ordered by name, as the caller''s user mapping may see them. Needs USAGE on the server. Errors: 42704 no such server, 42501 no USAGE, 42809 a server of another wrapper, 08006 no answer within streamsql.broker_timeout.';
+
+CREATE FUNCTION streamsql.partitions(
+	"table" regclass,
+	OUT partition int4,
+	OUT low int8,
+	OUT high int8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamsql_partitions'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10 COST 10000;
+
+COMMENT ON FUNCTION streamsql.partitions(regclass) IS
+'Partitions of a foreign table''s topic, ordered, with the offsets that a scan started now would read: low <= offset < high. Under isolation_level read_committed high is the last stable offset. Offsets may have gaps, so high - low is at least the number of records. Needs SELECT on the table. Errors: 42501 no SELECT, 42809 not a foreign table of streamsql, 42P01 no such topic, 08006 no answer within streamsql.broker_timeout.';
+
+-- ---- Checks at CREATE and ALTER ----
+
+CREATE FUNCTION streamsql.check_foreign_table()
+RETURNS event_trigger
+AS 'MODULE_PATHNAME', 'streamsql_check_foreign_table'
+LANGUAGE C;
+
+COMMENT ON FUNCTION streamsql.check_foreign_table() IS
+'Refuses foreign tables of streamsql whose column types and options do not fit together: 42804 for a type that a metadata, header or epoch column cannot have, 42P16 for what the table as a whole cannot be. Keeps quiet when check_function_bodies is off, since dumps build tables piece by piece; scans check again.';
+
+CREATE EVENT TRIGGER streamsql_check_foreign_table ON ddl_command_end
+WHEN TAG IN ('CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TABLE',
+			 'IMPORT FOREIGN SCHEMA')
+EXECUTE FUNCTION streamsql.check_foreign_table();
+
+COMMENT ON EVENT TRIGGER streamsql_check_foreign_table IS
+'Looks at foreign tables of streamsql after CREATE and ALTER; tables of others pass untouched.';
