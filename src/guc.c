@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "guc.h"
 #include "utils/guc.h"
 
@@ -42,9 +44,9 @@ sq_guc_init(void)
 	{
 		const SqIntSetting *s = &int_settings[i];
 
-		DefineCustomIntVariable(s->name, s->description, s->detail,
-								s->variable, s->boot, s->min, s->max,
-								s->context, s->flags, NULL, NULL, NULL);
+		DefineCustomIntVariable(s->name, s->description, s->detail, s->variable,
+								s->boot, s->min, s->max, s->context, s->flags,
+								NULL, NULL, NULL);
 	}
 	MarkGUCPrefixReserved("streamsql");
 }

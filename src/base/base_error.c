@@ -15,18 +15,18 @@ sq_error_clear(SqError *error)
 
 /* Format into a text of an SqError, cut where a UTF-8 character ends. */
 static void
-format_text(char *text, const char *format, va_list args)
+format_text(char *buffer, const char *format, va_list args)
 {
-	int length = vsnprintf(text, SQ_ERROR_TEXT, format, args);
+	int length = vsnprintf(buffer, SQ_ERROR_TEXT, format, args);
 
 	if (length >= SQ_ERROR_TEXT)
 	{
 		length = SQ_ERROR_TEXT - 1;
-		while (length > 0 && (text[length - 1] & 0xC0) == 0x80)
+		while (length > 0 && (buffer[length - 1] & 0xC0) == 0x80)
 			length--;
-		if (length > 0 && (text[length - 1] & 0x80))
+		if (length > 0 && (buffer[length - 1] & 0x80))
 			length--;
-		text[length] = '\0';
+		buffer[length] = '\0';
 	}
 }
 

@@ -7,7 +7,7 @@
 #include "batch/batch.h"
 
 #define BITMAP_WORDS(rows) (((rows) + 63) / 64)
-#define ARENA_BLOCK		   (64 * 1024)
+#define ARENA_BLOCK        (64 * 1024)
 
 static void
 init_column(SqColumn *column, const SqColumn *template, int capacity)

@@ -29,36 +29,36 @@ extern "C"
 /* Kinds of column. The lane says where a valid value lies. */
 typedef enum SqType
 {
-	SQ_TYPE_BOOL,		 /* i: 0 or 1 */
-	SQ_TYPE_INT2,		 /* i */
-	SQ_TYPE_INT4,		 /* i */
-	SQ_TYPE_INT8,		 /* i */
-	SQ_TYPE_FLOAT4,		 /* f, already rounded to float */
-	SQ_TYPE_FLOAT8,		 /* f */
-	SQ_TYPE_NUMERIC,	 /* i, scaled by 10^scale; for numeric(p<=18, s>=0) */
-	SQ_TYPE_TEXT,		 /* text: UTF-8 without NUL bytes */
-	SQ_TYPE_BYTEA,		 /* text: the bytes */
-	SQ_TYPE_DATE,		 /* i: days since 2000-01-01 */
-	SQ_TYPE_TIMESTAMP,	 /* i: microseconds since 2000-01-01 */
+	SQ_TYPE_BOOL,        /* i: 0 or 1 */
+	SQ_TYPE_INT2,        /* i */
+	SQ_TYPE_INT4,        /* i */
+	SQ_TYPE_INT8,        /* i */
+	SQ_TYPE_FLOAT4,      /* f, already rounded to float */
+	SQ_TYPE_FLOAT8,      /* f */
+	SQ_TYPE_NUMERIC,     /* i, scaled by 10^scale; for numeric(p<=18, s>=0) */
+	SQ_TYPE_TEXT,        /* text: UTF-8 without NUL bytes */
+	SQ_TYPE_BYTEA,       /* text: the bytes */
+	SQ_TYPE_DATE,        /* i: days since 2000-01-01 */
+	SQ_TYPE_TIMESTAMP,   /* i: microseconds since 2000-01-01 */
 	SQ_TYPE_TIMESTAMPTZ, /* i: the same, UTC */
-	SQ_TYPE_UUID,		 /* text: 16 bytes */
-	SQ_TYPE_INPUT,		 /* always pending: text for the type's input function */
-	SQ_TYPE_JSON		 /* always pending: a JSON value as it stands in the
+	SQ_TYPE_UUID,        /* text: 16 bytes */
+	SQ_TYPE_INPUT, /* always pending: text for the type's input function */
+	SQ_TYPE_JSON   /* always pending: a JSON value as it stands in the
 						  * document, for json_populate_record (arrays,
 						  * composites, domains, json, jsonb) */
 } SqType;
 
 /* Days and seconds between Kafka's epoch (1970) and PostgreSQL's (2000). */
-#define SQ_EPOCH_DAYS	 INT64CONST(10957)
+#define SQ_EPOCH_DAYS    INT64CONST(10957)
 #define SQ_EPOCH_SECONDS (SQ_EPOCH_DAYS * INT64CONST(86400))
 
 typedef struct SqColumn
 {
 	SqType type;
-	int precision;	 /* SQ_TYPE_NUMERIC: digits, 1 to 18; else 0 */
-	int scale;		 /* SQ_TYPE_NUMERIC: digits after the point; else 0 */
-	int max_length;	 /* SQ_TYPE_TEXT: of varchar(n) in characters; 0: no limit */
-	uint64 *valid;	 /* bitmap over rows */
+	int precision;  /* SQ_TYPE_NUMERIC: digits, 1 to 18; else 0 */
+	int scale;      /* SQ_TYPE_NUMERIC: digits after the point; else 0 */
+	int max_length; /* SQ_TYPE_TEXT: of varchar(n) in characters; 0: no limit */
+	uint64 *valid;  /* bitmap over rows */
 	uint64 *pending; /* bitmap over rows, disjoint from valid */
 	union
 	{

@@ -207,8 +207,7 @@ sq_fdw_region_ranges(const SqRegion *region, const SqKafkaWatermark *watermarks,
 	*count = 0;
 	for (int p = 0; p < nwatermarks; p++)
 	{
-		int64 begin =
-			time_begin(watermarks[p].partition, times, ntimes);
+		int64 begin = time_begin(watermarks[p].partition, times, ntimes);
 		int found = 0;
 
 		if (space < *count + region->nboxes)

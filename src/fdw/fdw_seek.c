@@ -15,24 +15,25 @@
 #include "fdw/fdw_seek.h"
 
 #include "access/stratnum.h"
-#include "catalog/pg_opfamily_d.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 /* One comparison, seen with the column on the left. */
 typedef struct SqComparison
 {
 	SqDimension dimension;
 	int strategy; /* of btree; BTEqualStrategyNumber and so on */
-	bool array;	  /* column = ANY (other) */
+	bool array;   /* column = ANY (other) */
 	Expr *other;
 	Oid type; /* of other, or of its elements */
 } SqComparison;
@@ -98,10 +99,10 @@ fixed_side(Index relid, Expr *expr)
 static int
 operator_strategy(Oid operator, SqDimension dimension)
 {
-	Oid family = dimension == SQ_DIM_TIME ? DATETIME_BTREE_FAM_OID
-										  : INTEGER_BTREE_FAM_OID;
+	Oid type = dimension == SQ_DIM_TIME ? TIMESTAMPTZOID : INT8OID;
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
 
-	return get_op_opfamily_strategy(operator, family);
+	return get_op_opfamily_strategy(operator, entry->btree_opf);
 }
 
 static bool
@@ -118,8 +119,7 @@ static bool
 match_operator(const SqRelation *rel, Index relid, OpExpr *op,
 			   SqComparison *result)
 {
-	Expr *left,
-		*right;
+	Expr *left, *right;
 	Oid operator= op->opno;
 
 	if (list_length(op->args) != 2)
@@ -206,6 +206,23 @@ sq_fdw_seek_usable(const SqRelation *rel, Index relid, Expr *clause)
 	}
 	return match_comparison(rel, relid, clause, &compare) &&
 		   comparison_narrows(&compare);
+}
+
+/* Is there anything but columns, constants and operators between them? */
+static bool
+runtime_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) || IsA(node, FuncExpr) || IsA(node, SQLValueFunction))
+		return true;
+	return expression_tree_walker(node, runtime_walker, context);
+}
+
+bool
+sq_fdw_seek_is_constant(Expr *clause)
+{
+	return !runtime_walker((Node *) clause, NULL);
 }
 
 /* ---- Compiling ---- */
@@ -302,8 +319,7 @@ dimension_value(Datum value, Oid type)
 static SqRegion
 compare_region(const SqComparison *compare, int64 value)
 {
-	int64 low = PG_INT64_MIN,
-		  high = PG_INT64_MAX;
+	int64 low = PG_INT64_MIN, high = PG_INT64_MAX;
 
 	switch (compare->strategy)
 	{
@@ -356,9 +372,9 @@ array_region(const SqComparison *compare, Datum value)
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
 			result = sq_fdw_region_union(
-				result, compare_region(compare, dimension_value(
-													elements[i],
-													compare->type)));
+				result,
+				compare_region(compare,
+							   dimension_value(elements[i], compare->type)));
 	return result;
 }
 

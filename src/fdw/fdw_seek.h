@@ -18,11 +18,15 @@
 extern bool sq_fdw_seek_usable(const SqRelation *rel, Index relid,
 							   Expr *clause);
 
+/* Does what a usable clause narrows to stand in the clause itself, without
+ * parameters or functions to be run? */
+extern bool sq_fdw_seek_is_constant(Expr *clause);
+
 /* The narrowing clauses of a scan, ready to be evaluated. */
 typedef struct SqSeek SqSeek;
 
-/* Compile clauses (AND between them); parent may be NULL for EXPLAIN-like
- * evaluation of constants only. */
+/* Compile clauses (AND between them); parent may be NULL when only constants
+ * will be evaluated. */
 extern SqSeek *sq_fdw_seek_compile(const SqRelation *rel, Index relid,
 								   List *clauses, PlanState *parent);
 

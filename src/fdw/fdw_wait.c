@@ -66,9 +66,8 @@ sq_fdw_call_wait(SqFdwClient *client, SqKafkaCall *call, const SqError *error)
 	if (status == SQ_ERROR)
 	{
 		sq_fdw_client_end_call(client);
-		client->broken =
-			ERRCODE_TO_CATEGORY(answer.sqlstate) ==
-			ERRCODE_TO_CATEGORY(ERRCODE_CONNECTION_FAILURE);
+		client->broken = ERRCODE_TO_CATEGORY(answer.sqlstate) ==
+						 ERRCODE_TO_CATEGORY(ERRCODE_CONNECTION_FAILURE);
 		sq_fdw_throw(&answer);
 	}
 }
@@ -79,14 +78,14 @@ throw_timeout(SqFdwClient *client, const char *topic)
 	const char *complaint = sq_kafka_client_complaint(client->kafka);
 
 	client->broken = true;
-	ereport(ERROR,
-			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("no answer from Kafka while reading topic \"%s\" for %d "
-					"ms",
-					topic, sq_broker_timeout),
-			 complaint[0] ? errdetail("The last complaint was: %s.", complaint)
-						  : 0,
-			 errhint("See the setting streamsql.broker_timeout.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg("no answer from Kafka while reading topic \"%s\" for %d "
+				"ms",
+				topic, sq_broker_timeout),
+		 complaint[0] ? errdetail("The last complaint was: %s.", complaint) : 0,
+		 errhint("See the setting streamsql.broker_timeout.")));
 }
 
 /* Wait for the reader until something came or the time is over. */
@@ -94,8 +93,7 @@ static SqStatus
 wait_for_set(SqFdwClient *client, const char *topic, SqError *error)
 {
 	SqStatus status;
-	instr_time start,
-		now;
+	instr_time start, now;
 
 	INSTR_TIME_SET_CURRENT(start);
 	for (;;)
@@ -124,8 +122,7 @@ sq_fdw_reader_wait(SqFdwClient *client, const char *topic, int64 *waited)
 	status = sq_kafka_reader_next(client->reader, &client->set, &error);
 	if (status == SQ_WAIT)
 	{
-		instr_time start,
-			end;
+		instr_time start, end;
 
 		INSTR_TIME_SET_CURRENT(start);
 		status = wait_for_set(client, topic, &error);

@@ -1,0 +1,50 @@
+/*
+ * base_version.h
+ *		What differs between PostgreSQL versions; the only file that asks.
+ */
+#ifndef SQ_BASE_VERSION_H
+#define SQ_BASE_VERSION_H
+
+#include "postgres.h"
+
+/* The user whose rights a scan runs with (0: the current one). */
+#if PG_VERSION_NUM >= 160000
+#define SQ_SCAN_USER(estate, plan) ((plan)->checkAsUser)
+#else
+#define SQ_SCAN_USER(estate, plan)                                             \
+	(exec_rt_fetch((plan)->scan.scanrelid, (estate))->checkAsUser)
+#endif
+
+/* create_foreignscan_path for a base relation without pushed-down joins. */
+#if PG_VERSION_NUM >= 180000
+#define SQ_CREATE_SCAN_PATH(root, rel, rows, startup, total, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL,     \
+							outer, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define SQ_CREATE_SCAN_PATH(root, rel, rows, startup, total, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, \
+							NULL, NIL, private)
+#else
+#define SQ_CREATE_SCAN_PATH(root, rel, rows, startup, total, outer, private)   \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, outer, \
+							NULL, private)
+#endif
+
+/* Subtransactions may start in parallel mode. */
+#if PG_VERSION_NUM >= 170000
+#define SQ_PARALLEL_SUBTRANSACTIONS true
+#else
+#define SQ_PARALLEL_SUBTRANSACTIONS false
+#endif
+
+/* May a user use a foreign server? Needs utils/acl.h, and on 16 and later
+ * catalog/pg_foreign_server.h. */
+#if PG_VERSION_NUM >= 160000
+#define SQ_SERVER_ACLCHECK(serverid, userid)                                   \
+	object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE)
+#else
+#define SQ_SERVER_ACLCHECK(serverid, userid)                                   \
+	pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE)
+#endif
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * fdw_explain.h
+ *		What EXPLAIN says of a scan of a stream.
+ */
+#ifndef SQ_FDW_EXPLAIN_H
+#define SQ_FDW_EXPLAIN_H
+
+#include "postgres.h"
+
+#include "commands/explain.h"
+#include "nodes/execnodes.h"
+
+extern void sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es);
+
+#endif

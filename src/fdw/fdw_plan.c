@@ -1,0 +1,287 @@
+/*
+ * fdw_plan.c
+ *		Planning a scan of a stream.
+ *
+ * The planner never talks to a broker: sizes come from what this backend last
+ * saw of the topic, else from ANALYZE, else from a guess. Every clause stays a
+ * filter of the scan; those that narrow what is read are, besides, handed to
+ * execution as seek clauses. Join clauses that narrow make parameterised
+ * paths, so that a nested loop reads only what each outer row asks for.
+ *
+ * Memory: the planner's. Locks: none.
+ */
+#include "fdw/fdw_plan.h"
+
+#include "access/table.h"
+#include "base/base_version.h"
+#include "fdw/fdw_relation.h"
+#include "fdw/fdw_seek.h"
+#include "fdw/fdw_snapshot.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/rel.h"
+
+/* Costs in the planner's units. A fetch is a round trip to a broker; a
+ * process that joins a parallel scan connects first. */
+#define FETCH_COST   100.0
+#define CONNECT_COST 2000.0
+/* Fetching and decoding a record, in cpu_tuple_cost. */
+#define RECORD_FACTOR 2.0
+/* Records of a topic that nothing is known of. */
+#define DEFAULT_RECORDS 100000.0
+
+/* Planner state of a relation. */
+typedef struct SqPlannerInfo
+{
+	SqRelation *rel;
+	int partitions; /* 0: not known */
+} SqPlannerInfo;
+
+void
+sq_fdw_get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	SqPlannerInfo *info = palloc0(sizeof(SqPlannerInfo));
+	Relation relation = table_open(relid, NoLock);
+	double known = sq_fdw_known_records(relid, &info->partitions);
+
+	info->rel = sq_fdw_relation_load(relation);
+	table_close(relation, NoLock);
+	baserel->fdw_private = info;
+	if (known >= 0)
+		baserel->tuples = known;
+	else if (baserel->tuples < 0)
+		baserel->tuples = DEFAULT_RECORDS;
+	set_baserel_size_estimates(root, baserel);
+}
+
+/* ---- Paths ---- */
+
+/* The clauses of a RestrictInfo list that narrow what is read. */
+static List *
+seek_clauses(const SqRelation *rel, Index relid, List *rinfos)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	foreach (cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (sq_fdw_seek_usable(rel, relid, rinfo->clause))
+			result = lappend(result, rinfo);
+	}
+	return result;
+}
+
+/* Records that a scan with these clauses reads. */
+static double
+records_read(PlannerInfo *root, RelOptInfo *baserel, List *ppi_clauses)
+{
+	SqPlannerInfo *info = baserel->fdw_private;
+	List *clauses = list_concat(
+		seek_clauses(info->rel, baserel->relid, baserel->baserestrictinfo),
+		seek_clauses(info->rel, baserel->relid, ppi_clauses));
+	Selectivity selectivity =
+		clauselist_selectivity(root, clauses, baserel->relid, JOIN_INNER, NULL);
+
+	return clamp_row_est(baserel->tuples * selectivity);
+}
+
+/* The cost of one scan. */
+static void
+scan_cost(RelOptInfo *baserel, double records, Cost *startup, Cost *total)
+{
+	QualCost qual = baserel->baserestrictcost;
+
+	*startup = FETCH_COST + qual.startup + baserel->reltarget->cost.startup;
+	*total = *startup +
+			 records * (cpu_tuple_cost * RECORD_FACTOR + qual.per_tuple) +
+			 baserel->rows * baserel->reltarget->cost.per_tuple;
+}
+
+/* A path of the whole scan, for one set of outer relations. */
+static void
+add_scan_path(PlannerInfo *root, RelOptInfo *baserel, Relids outer)
+{
+	ParamPathInfo *param = NULL;
+	ForeignPath *path;
+	double rows = baserel->rows;
+	double records;
+	Cost startup, total;
+
+	if (!bms_is_empty(outer))
+	{
+		param = get_baserel_parampathinfo(root, baserel, outer);
+		rows = param->ppi_rows;
+	}
+	records =
+		records_read(root, baserel, param != NULL ? param->ppi_clauses : NIL);
+	scan_cost(baserel, records, &startup, &total);
+	path = SQ_CREATE_SCAN_PATH(root, baserel, rows, startup, total, outer, NIL);
+	/* workers can't share the leader's end offsets with a plain scan */
+	path->path.parallel_safe = false;
+	add_path(baserel, (Path *) path);
+}
+
+/* A path that shares the partitions among the workers of a Gather. */
+static void
+add_shared_path(PlannerInfo *root, RelOptInfo *baserel)
+{
+	SqPlannerInfo *info = baserel->fdw_private;
+	int workers = max_parallel_workers_per_gather;
+	double divisor;
+	double records;
+	ForeignPath *path;
+	Cost startup, total;
+
+	if (info->partitions > 0)
+		workers = Min(workers, info->partitions - 1);
+	if (workers <= 0 || !baserel->consider_parallel ||
+		!bms_is_empty(baserel->lateral_relids))
+		return;
+	divisor = workers + 1;
+	records = records_read(root, baserel, NIL);
+	scan_cost(baserel, records / divisor, &startup, &total);
+	path = SQ_CREATE_SCAN_PATH(
+		root, baserel, clamp_row_est(baserel->rows / divisor),
+		startup + CONNECT_COST, total + CONNECT_COST, NULL, NIL);
+	path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+	add_partial_path(baserel, (Path *) path);
+}
+
+/* ---- Parameterised paths ---- */
+
+/* Add a set of outer relations to a list of distinct ones. */
+static List *
+add_outer(List *outers, RelOptInfo *baserel, RestrictInfo *rinfo)
+{
+	Relids outer = bms_difference(rinfo->clause_relids, baserel->relids);
+	ListCell *cell;
+
+	outer = bms_add_members(outer, baserel->lateral_relids);
+	if (bms_is_empty(outer))
+		return outers;
+	foreach (cell, outers)
+		if (bms_equal(lfirst(cell), outer))
+			return outers;
+	return lappend(outers, outer);
+}
+
+/* Does an equivalence member name a column that seeks go by? */
+static bool
+member_matches(PlannerInfo *root, RelOptInfo *baserel, EquivalenceClass *ec,
+			   EquivalenceMember *em, void *arg)
+{
+	return equal(em->em_expr, arg);
+}
+
+/* Outer relations of the clauses that equivalence classes imply for one
+ * column. */
+static List *
+add_equivalences(PlannerInfo *root, RelOptInfo *baserel, int attr, List *outers)
+{
+	SqPlannerInfo *info = baserel->fdw_private;
+	const SqAttribute *attribute = &info->rel->attributes[attr];
+	Var *var = makeVar(baserel->relid, attr + 1, attribute->type,
+					   attribute->typmod, attribute->collation, 0);
+	List *clauses = generate_implied_equalities_for_column(
+		root, baserel, member_matches, var, baserel->lateral_referencers);
+	ListCell *cell;
+
+	foreach (cell, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (join_clause_is_movable_to(rinfo, baserel) &&
+			sq_fdw_seek_usable(info->rel, baserel->relid, rinfo->clause))
+			outers = add_outer(outers, baserel, rinfo);
+	}
+	return outers;
+}
+
+static bool
+is_seek_source(SqSource source)
+{
+	return source == SQ_SOURCE_PARTITION || source == SQ_SOURCE_OFFSET ||
+		   source == SQ_SOURCE_TIMESTAMP;
+}
+
+/* The sets of outer relations whose values narrow the scan. */
+static List *
+narrowing_outers(PlannerInfo *root, RelOptInfo *baserel)
+{
+	SqPlannerInfo *info = baserel->fdw_private;
+	List *outers = NIL;
+	ListCell *cell;
+
+	foreach (cell, baserel->joininfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (join_clause_is_movable_to(rinfo, baserel) &&
+			sq_fdw_seek_usable(info->rel, baserel->relid, rinfo->clause))
+			outers = add_outer(outers, baserel, rinfo);
+	}
+	if (!baserel->has_eclass_joins)
+		return outers;
+	for (int a = 0; a < info->rel->nattributes; a++)
+		if (is_seek_source(info->rel->attributes[a].source))
+			outers = add_equivalences(root, baserel, a, outers);
+	return outers;
+}
+
+void
+sq_fdw_get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	ListCell *cell;
+
+	add_scan_path(root, baserel, baserel->lateral_relids);
+	foreach (cell, narrowing_outers(root, baserel))
+		add_scan_path(root, baserel, lfirst(cell));
+	add_shared_path(root, baserel);
+}
+
+/* ---- Plan ---- */
+
+/* The attributes that the target list and the filters need, numbers - 1. */
+static List *
+wanted_attributes(RelOptInfo *baserel, const SqRelation *rel, List *clauses)
+{
+	Bitmapset *used = NULL;
+	List *result = NIL;
+	bool whole_row;
+
+	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &used);
+	pull_varattnos((Node *) clauses, baserel->relid, &used);
+	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	for (int a = 0; a < rel->nattributes; a++)
+		if (rel->attributes[a].source != SQ_SOURCE_NONE &&
+			(whole_row ||
+			 bms_is_member(a + 1 - FirstLowInvalidHeapAttributeNumber, used)))
+			result = lappend_int(result, a);
+	return result;
+}
+
+ForeignScan *
+sq_fdw_get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
+				ForeignPath *path, List *tlist, List *scan_clauses,
+				Plan *outer_plan)
+{
+	SqPlannerInfo *info = baserel->fdw_private;
+	List *clauses = extract_actual_clauses(scan_clauses, false);
+	List *seek = NIL;
+	List *attributes = wanted_attributes(baserel, info->rel, clauses);
+	ListCell *cell;
+
+	foreach (cell, clauses)
+		if (sq_fdw_seek_usable(info->rel, baserel->relid, lfirst(cell)))
+			seek = lappend(seek, copyObject(lfirst(cell)));
+	return make_foreignscan(tlist, clauses, baserel->relid, seek,
+							list_make1(attributes), NIL, NIL, outer_plan);
+}

@@ -1,0 +1,313 @@
+/*
+ * fdw_scan.c
+ *		Executing a scan of a stream, alone or shared among processes.
+ *
+ * Begin takes the topic's end offsets (fdw_snapshot.c). The first row after
+ * each (re)scan makes offset ranges of the seek clauses with the parameters as
+ * they are then, asks the broker for offsets by time where a clause needs
+ * them, and starts the feed. A parallel scan does the same in every process
+ * but reads one partition at a time, claimed from a shared counter; since each
+ * partition has one reader, it doesn't matter that processes ask for offsets
+ * by time separately.
+ *
+ * Memory: state in the query context; ranges in a context that each rescan
+ * resets; values of a row in the per-tuple context. Locks: none; see
+ * SqSharedScan for what is shared.
+ */
+#include "fdw/fdw_scan.h"
+
+#include "base/base_version.h"
+#include "executor/executor.h"
+#include "fdw/fdw_plan.h"
+#include "fdw/fdw_wait.h"
+#include "guc.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* ---- Begin ---- */
+
+static Oid
+scan_user(ForeignScanState *node)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Oid user = SQ_SCAN_USER(node->ss.ps.state, plan);
+
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+static Bitmapset *
+list_to_set(List *list)
+{
+	Bitmapset *result = NULL;
+	ListCell *cell;
+
+	foreach (cell, list)
+		result = bms_add_member(result, lfirst_int(cell));
+	return result;
+}
+
+/* Does this process get the end offsets from the leader? */
+static bool
+is_worker_scan(ForeignScanState *node)
+{
+	return IsParallelWorker() && node->ss.ps.plan->parallel_aware;
+}
+
+void
+sq_fdw_begin_scan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	bool explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+	SqScan *scan = palloc0(sizeof(SqScan));
+
+	node->fdw_state = scan;
+	scan->rel = sq_fdw_relation_load(node->ss.ss_currentRelation);
+	scan->userid = scan_user(node);
+	scan->attrs = list_to_set(list_nth(plan->fdw_private, SQ_PLAN_ATTRIBUTES));
+	scan->seek_clauses = plan->fdw_exprs;
+	scan->seek =
+		sq_fdw_seek_compile(scan->rel, plan->scan.scanrelid, plan->fdw_exprs,
+							explain_only ? NULL : &node->ss.ps);
+	if (explain_only)
+		return;
+	scan->region_context = AllocSetContextCreate(
+		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
+	scan->feed = sq_fdw_feed_create(scan->rel, scan->userid, scan->attrs);
+	scan->converter = sq_fdw_converter_create(scan->feed, scan->attrs);
+	if (!is_worker_scan(node))
+		scan->topic =
+			sq_fdw_snapshot(node->ss.ps.state, scan->rel, scan->userid);
+}
+
+/* ---- Starting to read ---- */
+
+/* Ask the broker for offsets by time; the answers in times. */
+static void
+ask_times(SqScan *scan, SqKafkaTime *times, int count)
+{
+	SqFdwClient *client = sq_fdw_client_acquire(
+		scan->rel->serverid, scan->userid, scan->region_context);
+	SqKafkaCall *call;
+	SqError error;
+	int answers;
+
+	call = sq_kafka_ask_times(client->kafka, scan->rel->topic, times, count,
+							  sq_broker_timeout, &error);
+	sq_fdw_call_wait(client, call, &error);
+	memcpy(times, sq_kafka_call_times(client->call, &answers),
+		   count * sizeof(SqKafkaTime));
+	sq_fdw_client_end_call(client);
+	sq_fdw_client_release(client);
+}
+
+/* Ranges of the current parameters into scan->ranges. */
+static void
+make_ranges(ForeignScanState *node)
+{
+	SqScan *scan = node->fdw_state;
+	const SqTopicState *topic = scan->topic;
+	MemoryContext old;
+	SqRegion region;
+	SqKafkaTime *times;
+	int ntimes;
+
+	MemoryContextReset(scan->region_context);
+	old = MemoryContextSwitchTo(scan->region_context);
+	region = sq_fdw_seek_region(scan->seek, node->ss.ps.ps_ExprContext);
+	times = sq_fdw_region_times(&region, topic->watermarks, topic->npartitions,
+								&ntimes);
+	if (ntimes > 0)
+		ask_times(scan, times, ntimes);
+	scan->ranges =
+		sq_fdw_region_ranges(&region, topic->watermarks, topic->npartitions,
+							 times, ntimes, &scan->nranges);
+	MemoryContextSwitchTo(old);
+}
+
+/* Add what this process has read since the last time to what all have. */
+static void
+report_stats(SqScan *scan)
+{
+	SqFeedStats now = scan->feed->stats;
+
+	pg_atomic_fetch_add_u64(&scan->shared->messages,
+							now.messages - scan->reported.messages);
+	pg_atomic_fetch_add_u64(&scan->shared->bytes,
+							now.bytes - scan->reported.bytes);
+	pg_atomic_fetch_add_u64(&scan->shared->decode_errors,
+							now.decode_errors - scan->reported.decode_errors);
+	pg_atomic_fetch_add_u64(&scan->shared->waited,
+							now.waited - scan->reported.waited);
+	scan->reported = now;
+}
+
+/* Claim the next partition with ranges and start reading it. */
+static bool
+start_partition(SqScan *scan)
+{
+	SqSharedScan *shared = scan->shared;
+
+	report_stats(scan);
+	for (;;)
+	{
+		uint32 unit = pg_atomic_fetch_add_u32(&shared->next, 1);
+		int first = 0, end;
+
+		if (unit >= shared->npartitions)
+			return false;
+		while (first < scan->nranges && scan->ranges[first].partition !=
+											shared->watermarks[unit].partition)
+			first++;
+		for (end = first; end < scan->nranges; end++)
+			if (scan->ranges[end].partition !=
+				shared->watermarks[unit].partition)
+				break;
+		if (first == end)
+			continue;
+		sq_fdw_feed_start(scan->feed, &scan->ranges[first], end - first);
+		return true;
+	}
+}
+
+/* Start reading with the parameters as they are; false if nothing is to be
+ * read. */
+static bool
+start_reading(ForeignScanState *node)
+{
+	SqScan *scan = node->fdw_state;
+
+	make_ranges(node);
+	scan->started = true;
+	if (scan->shared != NULL)
+		return start_partition(scan);
+	sq_fdw_feed_start(scan->feed, scan->ranges, scan->nranges);
+	return scan->nranges > 0;
+}
+
+/* ---- Rows ---- */
+
+TupleTableSlot *
+sq_fdw_iterate_scan(ForeignScanState *node)
+{
+	SqScan *scan = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(slot);
+	if (unlikely(!scan->started) && !start_reading(node))
+		return slot;
+	for (;;)
+	{
+		if (unlikely(!sq_fdw_feed_next(scan->feed)))
+		{
+			if (scan->shared == NULL || !start_partition(scan))
+				return slot;
+			continue;
+		}
+		memset(slot->tts_isnull, true,
+			   slot->tts_tupleDescriptor->natts * sizeof(bool));
+		if (likely(sq_fdw_convert_row(scan->converter, slot->tts_values,
+									  slot->tts_isnull)))
+			return ExecStoreVirtualTuple(slot);
+		ResetExprContext(node->ss.ps.ps_ExprContext);
+	}
+}
+
+void
+sq_fdw_rescan(ForeignScanState *node)
+{
+	((SqScan *) node->fdw_state)->started = false;
+}
+
+void
+sq_fdw_end_scan(ForeignScanState *node)
+{
+	SqScan *scan = node->fdw_state;
+
+	if (scan != NULL && scan->feed != NULL)
+		sq_fdw_feed_stop(scan->feed);
+}
+
+void
+sq_fdw_shutdown_scan(ForeignScanState *node)
+{
+	SqScan *scan = node->fdw_state;
+
+	if (scan->shared == NULL)
+		return;
+	report_stats(scan);
+	if (IsParallelWorker())
+		return;
+	/* the shared memory goes away before EXPLAIN looks */
+	scan->feed->stats = sq_fdw_scan_stats(scan);
+	scan->shared = NULL;
+}
+
+SqFeedStats
+sq_fdw_scan_stats(const SqScan *scan)
+{
+	SqSharedScan *shared = scan->shared;
+
+	if (shared == NULL)
+		return scan->feed->stats;
+	return (SqFeedStats){.messages = pg_atomic_read_u64(&shared->messages),
+						 .bytes = pg_atomic_read_u64(&shared->bytes),
+						 .decode_errors =
+							 pg_atomic_read_u64(&shared->decode_errors),
+						 .waited = pg_atomic_read_u64(&shared->waited)};
+}
+
+/* ---- Parallel scan ---- */
+
+bool
+sq_fdw_is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return true;
+}
+
+Size
+sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt)
+{
+	SqScan *scan = node->fdw_state;
+
+	return add_size(
+		offsetof(SqSharedScan, watermarks),
+		mul_size(scan->topic->npartitions, sizeof(SqKafkaWatermark)));
+}
+
+void
+sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
+					  void *coordinate)
+{
+	SqScan *scan = node->fdw_state;
+	SqSharedScan *shared = coordinate;
+
+	pg_atomic_init_u32(&shared->next, 0);
+	pg_atomic_init_u64(&shared->messages, 0);
+	pg_atomic_init_u64(&shared->bytes, 0);
+	pg_atomic_init_u64(&shared->decode_errors, 0);
+	pg_atomic_init_u64(&shared->waited, 0);
+	shared->npartitions = scan->topic->npartitions;
+	memcpy(shared->watermarks, scan->topic->watermarks,
+		   shared->npartitions * sizeof(SqKafkaWatermark));
+	scan->shared = shared;
+}
+
+void
+sq_fdw_reinitialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
+						void *coordinate)
+{
+	pg_atomic_write_u32(&((SqSharedScan *) coordinate)->next, 0);
+}
+
+void
+sq_fdw_initialize_worker(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	SqScan *scan = node->fdw_state;
+	SqTopicState *topic = palloc(sizeof(SqTopicState));
+
+	scan->shared = coordinate;
+	topic->npartitions = scan->shared->npartitions;
+	topic->watermarks = scan->shared->watermarks;
+	scan->topic = topic;
+}

@@ -1,0 +1,74 @@
+/*
+ * fdw_scan.h
+ *		Executing a scan of a stream.
+ */
+#ifndef SQ_FDW_SCAN_H
+#define SQ_FDW_SCAN_H
+
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "fdw/fdw_convert.h"
+#include "fdw/fdw_feed.h"
+#include "fdw/fdw_seek.h"
+#include "fdw/fdw_snapshot.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "port/atomics.h"
+
+/*
+ * What the processes of a parallel scan share. The leader writes npartitions
+ * and watermarks before workers start, nobody after; next is the partition to
+ * claim next, taken by atomic increment, so each is read by one process; the
+ * counters are added to when a process is through with a partition.
+ */
+typedef struct SqSharedScan
+{
+	pg_atomic_uint32 next;
+	pg_atomic_uint64 messages;
+	pg_atomic_uint64 bytes;
+	pg_atomic_uint64 decode_errors;
+	pg_atomic_uint64 waited;
+	int npartitions;
+	SqKafkaWatermark watermarks[FLEXIBLE_ARRAY_MEMBER];
+} SqSharedScan;
+
+/* Executor state of a scan. */
+typedef struct SqScan
+{
+	SqRelation *rel;
+	Oid userid;
+	Bitmapset *attrs; /* wanted attributes, numbers - 1 */
+	SqSeek *seek;
+	List *seek_clauses;
+	const SqTopicState *topic; /* NULL under EXPLAIN without ANALYZE */
+	SqFeed *feed;
+	SqConverter *converter;
+	SqSharedScan *shared;         /* NULL: not parallel */
+	SqFeedStats reported;         /* what shared has of feed->stats */
+	MemoryContext region_context; /* reset at every (re)scan */
+	SqKafkaRange *ranges;         /* in region_context; ordered by partition */
+	int nranges;
+	bool started; /* ranges are those of the current parameters */
+} SqScan;
+
+extern void sq_fdw_begin_scan(ForeignScanState *node, int eflags);
+extern TupleTableSlot *sq_fdw_iterate_scan(ForeignScanState *node);
+extern void sq_fdw_rescan(ForeignScanState *node);
+extern void sq_fdw_end_scan(ForeignScanState *node);
+extern void sq_fdw_shutdown_scan(ForeignScanState *node);
+
+extern bool sq_fdw_is_parallel_safe(PlannerInfo *root, RelOptInfo *rel,
+									RangeTblEntry *rte);
+extern Size sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt);
+extern void sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
+								  void *coordinate);
+extern void sq_fdw_reinitialize_dsm(ForeignScanState *node,
+									ParallelContext *pcxt, void *coordinate);
+extern void sq_fdw_initialize_worker(ForeignScanState *node, shm_toc *toc,
+									 void *coordinate);
+
+/* What all processes read for this scan, as far as known now. */
+extern SqFeedStats sq_fdw_scan_stats(const SqScan *scan);
+
+#endif

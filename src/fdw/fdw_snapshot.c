@@ -1,0 +1,153 @@
+/*
+ * fdw_snapshot.c
+ *		One state of each topic per statement or transaction.
+ *
+ * A list of what was asked, each entry in the memory context whose end is the
+ * end of its validity: the query context of an executor state (keyed by it),
+ * or TopTransactionContext under REPEATABLE READ and SERIALIZABLE. A reset
+ * callback takes the entry off the list, so no entry outlives its statement,
+ * however it ends.
+ *
+ * Besides, a small hash remembers the size of each relation's topic for the
+ * planner. It lives as long as the backend. Locks: none, all of it is local.
+ */
+#include "fdw/fdw_snapshot.h"
+
+#include "access/xact.h"
+#include "fdw/fdw_client.h"
+#include "fdw/fdw_wait.h"
+#include "guc.h"
+#include "lib/ilist.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+typedef struct SqSnapshotEntry
+{
+	dlist_node node;
+	EState *estate; /* NULL: of the transaction */
+	Oid serverid;
+	Oid userid;
+	char *topic;
+	SqTopicState *state;
+	MemoryContextCallback callback;
+} SqSnapshotEntry;
+
+typedef struct SqKnownSize
+{
+	Oid relid; /* hash key */
+	double records;
+	int partitions;
+} SqKnownSize;
+
+static dlist_head entries = DLIST_STATIC_INIT(entries);
+static HTAB *known_sizes = NULL;
+
+static void
+remember_size(Oid relid, const SqTopicState *state)
+{
+	SqKnownSize *known;
+
+	if (known_sizes == NULL)
+	{
+		HASHCTL info = {.keysize = sizeof(Oid),
+						.entrysize = sizeof(SqKnownSize)};
+
+		known_sizes = hash_create("streamsql topic sizes", 16, &info,
+								  HASH_ELEM | HASH_BLOBS);
+	}
+	known = hash_search(known_sizes, &relid, HASH_ENTER, NULL);
+	known->records = 0;
+	known->partitions = state->npartitions;
+	for (int p = 0; p < state->npartitions; p++)
+		known->records += state->watermarks[p].high - state->watermarks[p].low;
+}
+
+double
+sq_fdw_known_records(Oid relid, int *partitions)
+{
+	SqKnownSize *known = NULL;
+
+	if (known_sizes != NULL)
+		known = hash_search(known_sizes, &relid, HASH_FIND, NULL);
+	if (known == NULL)
+		return -1;
+	*partitions = known->partitions;
+	return known->records;
+}
+
+SqTopicState *
+sq_fdw_topic_state(const SqRelation *rel, Oid userid)
+{
+	SqTopicState *state = palloc(sizeof(SqTopicState));
+	SqFdwClient *client =
+		sq_fdw_client_acquire(rel->serverid, userid, CurrentMemoryContext);
+	const SqKafkaWatermark *answer;
+	SqKafkaCall *call;
+	SqError error;
+
+	call = sq_kafka_ask_watermarks(client->kafka, rel->topic, sq_broker_timeout,
+								   &error);
+	sq_fdw_call_wait(client, call, &error);
+	answer = sq_kafka_call_watermarks(client->call, &state->npartitions);
+	state->watermarks =
+		palloc(Max(state->npartitions, 1) * sizeof(SqKafkaWatermark));
+	memcpy(state->watermarks, answer,
+		   state->npartitions * sizeof(SqKafkaWatermark));
+	sq_fdw_client_end_call(client);
+	sq_fdw_client_release(client);
+	remember_size(rel->relid, state);
+	return state;
+}
+
+static void
+forget_entry(void *arg)
+{
+	dlist_delete(&((SqSnapshotEntry *) arg)->node);
+}
+
+static SqSnapshotEntry *
+find_entry(EState *estate, const SqRelation *rel, Oid userid)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, &entries)
+	{
+		SqSnapshotEntry *entry =
+			dlist_container(SqSnapshotEntry, node, iter.cur);
+
+		if (entry->estate == estate && entry->serverid == rel->serverid &&
+			entry->userid == userid && strcmp(entry->topic, rel->topic) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+const SqTopicState *
+sq_fdw_snapshot(EState *estate, const SqRelation *rel, Oid userid)
+{
+	MemoryContext owner = estate->es_query_cxt;
+	MemoryContext old;
+	SqSnapshotEntry *entry;
+
+	if (IsolationUsesXactSnapshot())
+	{
+		estate = NULL;
+		owner = TopTransactionContext;
+	}
+	entry = find_entry(estate, rel, userid);
+	if (entry != NULL)
+		return entry->state;
+	old = MemoryContextSwitchTo(owner);
+	entry = palloc0(sizeof(SqSnapshotEntry));
+	entry->state = sq_fdw_topic_state(rel, userid);
+	entry->estate = estate;
+	entry->serverid = rel->serverid;
+	entry->userid = userid;
+	entry->topic = pstrdup(rel->topic);
+	entry->callback.func = forget_entry;
+	entry->callback.arg = entry;
+	dlist_push_head(&entries, &entry->node);
+	MemoryContextRegisterResetCallback(owner, &entry->callback);
+	MemoryContextSwitchTo(old);
+	return entry->state;
+}
