@@ -1,0 +1,74 @@
+#!/bin/bash
+# Build the extension with warnings as errors, in a copy of the tree so that
+# nobody's objects are touched, and let the compiler's analyser read it.
+#
+#	build.sh FOLDER PG_CONFIG
+#
+# The copy keeps times, so only what has changed is compiled again. What the
+# analyser has passed is remembered by the hash of the preprocessed source.
+set -u
+tree=$1
+pg_config=$2
+jobs=$(nproc)
+here=$(dirname "$0")
+root=$(cd "$here/../.." && pwd)
+cache=$root/build/lint/cache
+mkdir -p "$root/$tree" "$cache"
+cd "$root" || exit 2
+
+# Same files, same times; what is gone goes.
+"$here/mirror.py" . "$tree" Makefile streamsql.control src sql || exit 2
+
+status=0
+nice make -C "$tree" -k -s -j"$jobs" PG_CONFIG="$pg_config" COPT=-Werror \
+	all > build/lint/build.log 2>&1 || status=1
+grep -E '(error|warning|undefined|\*\*\*).*' build/lint/build.log |
+	grep -v '^make' | sed "s|$root/$tree/||"
+
+# The flags that the build itself uses.
+flags=$(make -C "$tree" -s --eval='lint-flags: ; @echo $(CFLAGS) $(CPPFLAGS)' \
+	PG_CONFIG="$pg_config" lint-flags 2> /dev/null | tail -1)
+export flags cache tree
+
+pg_include=$("$pg_config" --includedir)
+server_include=$("$pg_config" --includedir-server)
+export pg_include server_include
+
+# One file: the analyser, and for pure rooms a compilation without a server.
+inspect() {
+	cd "$tree" || exit 2
+	file=$1
+	result=0
+	hash=$(gcc $flags -E -P "$file" 2> /dev/null | cat - <(echo "$flags") |
+		sha1sum | cut -c 1-40)
+	if [ ! -e "$cache/$hash" ]; then
+		gcc $flags -Werror -fanalyzer -c -o /dev/null -MF /dev/null "$file" ||
+			result=1
+		case $file in
+		src/expr/*fallback* | src/table/*shmem*) ;;
+		src/base/* | src/batch/* | src/kafka/* | src/format/* | src/plan/* | \
+			src/table/* | src/expr/* | src/exec/*)
+			gcc -std=gnu11 -Wall -Wextra -Wshadow -Wno-unused-parameter \
+				-Wno-sign-compare -Wno-missing-field-initializers -Werror \
+				-O1 -DFRONTEND -Isrc -I"$server_include" -I"$pg_include" \
+				-c -o /dev/null "$file" || result=1
+			;;
+		esac
+		[ $result = 0 ] && touch "$cache/$hash"
+	fi
+	exit $result
+}
+export -f inspect
+(cd "$tree" && ls src/*.c src/*/*.c) |
+	nice xargs -P "$jobs" -I{} bash -c 'inspect {}' \
+		> build/lint/analyse.log 2>&1 || status=1
+grep -E '(error|warning): ' build/lint/analyse.log | sort -u
+
+# Forget what has not been asked for in two weeks.
+find "$cache" -type f -mtime +14 -delete
+if [ $status = 0 ]; then
+	echo "lint: builds without a warning, the analyser is content"
+else
+	echo "lint: the build is not clean, see build/lint/*.log"
+fi
+exit $status
