@@ -1,0 +1,30 @@
+# make bench: how fast, against raw librdkafka and a heap table, on a real
+# Kafka. Never part of make test.
+#
+#	make bench ROWS=2000000 ROUNDS=5 ONLY='count|LIMIT' BOOTSTRAP=host:port
+
+ROWS   ?= 2000000
+ROUNDS ?= 5
+
+BENCH          = build/bench
+BENCH_CFLAGS   = -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wno-unused-parameter \
+                 -Wno-sign-compare -Wno-missing-field-initializers
+BENCH_READER   = $(wildcard src/base/*.c src/kafka/*.c) \
+                 test/bench/bench_util.c test/bench/reader_work.c
+
+.PHONY: bench
+bench: all $(BENCH)/raw_consumer $(BENCH)/reader_work build/bin/fill
+	@PG_CONFIG="$(PG_CONFIG)" test/bench/bench.py --rows "$(ROWS)" \
+		--rounds "$(ROUNDS)" --only "$(ONLY)" \
+		$(if $(BOOTSTRAP),--bootstrap "$(BOOTSTRAP)")
+
+$(BENCH)/raw_consumer: test/bench/raw_consumer.c test/bench/bench_util.c \
+		test/bench/bench_util.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
+
+$(BENCH)/reader_work: $(BENCH_READER) $(wildcard src/base/*.h src/kafka/*.h) \
+		test/bench/bench_util.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -DFRONTEND -Isrc -I$(includedir_server) -o $@ \
+		$(filter %.c,$^) -lrdkafka -L$(pkglibdir) -lpgcommon -lpgport -lpthread
