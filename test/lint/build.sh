@@ -17,10 +17,12 @@ mkdir -p "$root/$tree" "$cache"
 cd "$root" || exit 2
 
 # Same files, same times; what is gone goes.
-"$here/mirror.py" . "$tree" Makefile streamsql.control src sql || exit 2
+"$here/mirror.py" . "$tree" Makefile streamsql.control src sql \
+	test/bench test/broker test/fuzz test/unit || exit 2
 
 status=0
 nice make -C "$tree" -k -s -j"$jobs" PG_CONFIG="$pg_config" COPT=-Werror \
+	CXX="${CXX:-g++} -Werror" \
 	all > build/lint/build.log 2>&1 || status=1
 grep -E '(error|warning|undefined|\*\*\*).*' build/lint/build.log |
 	grep -v '^make' | sed "s|$root/$tree/||"
@@ -34,35 +36,45 @@ pg_include=$("$pg_config" --includedir)
 server_include=$("$pg_config" --includedir-server)
 export pg_include server_include
 
-# One file: the analyser, and for pure rooms a compilation without a server.
+# A compilation without a server, as unit tests and fuzzers do it.
+frontend() {
+	gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wno-unused-parameter \
+		-Wno-sign-compare -Wno-missing-field-initializers -Werror -O1 \
+		-DFRONTEND -Isrc -Itest/unit -I"$server_include" -I"$pg_include" \
+		-c -o /dev/null "$1"
+}
+
+# One file of the extension by the analyser, and one of a pure room, or of the
+# tests, without a server.
 inspect() {
 	cd "$tree" || exit 2
 	file=$1
 	result=0
-	hash=$(gcc $flags -E -P "$file" 2> /dev/null | cat - <(echo "$flags") |
-		sha1sum | cut -c 1-40)
+	hash=$(gcc $flags -Itest/unit -E -P "$file" 2> /dev/null |
+		cat - <(echo "$flags") | sha1sum | cut -c 1-40)
 	if [ ! -e "$cache/$hash" ]; then
-		gcc $flags -Werror -fanalyzer -c -o /dev/null -MF /dev/null "$file" ||
-			result=1
+		case $file in
+		test/*) ;;
+		*) gcc $flags -Werror -fanalyzer -c -o /dev/null -MF /dev/null \
+			"$file" || result=1 ;;
+		esac
 		case $file in
 		src/expr/*fallback* | src/table/*shmem*) ;;
 		src/base/* | src/batch/* | src/kafka/* | src/format/* | src/plan/* | \
-			src/table/* | src/expr/* | src/exec/*)
-			gcc -std=gnu11 -Wall -Wextra -Wshadow -Wno-unused-parameter \
-				-Wno-sign-compare -Wno-missing-field-initializers -Werror \
-				-O1 -DFRONTEND -Isrc -I"$server_include" -I"$pg_include" \
-				-c -o /dev/null "$file" || result=1
+			src/table/* | src/expr/* | src/exec/* | test/*)
+			frontend "$file" || result=1
 			;;
 		esac
 		[ $result = 0 ] && touch "$cache/$hash"
 	fi
 	exit $result
 }
-export -f inspect
-(cd "$tree" && ls src/*.c src/*/*.c) |
+export -f frontend inspect
+(cd "$tree" && ls src/*.c src/*/*.c test/*/*.c 2> /dev/null) |
 	nice xargs -P "$jobs" -I{} bash -c 'inspect {}' \
 		> build/lint/analyse.log 2>&1 || status=1
-grep -E '(error|warning): ' build/lint/analyse.log | sort -u
+grep -E '(error|warning): ' build/lint/analyse.log | sort -u |
+	sed "s|$root/$tree/||"
 
 # Forget what has not been asked for in two weeks.
 find "$cache" -type f -mtime +14 -delete

@@ -190,7 +190,8 @@ class Tree:
     def load(cls, root):
         """Tracked files and new ones that are not ignored."""
         names = subprocess.run(
-            ['git', '-C', root, 'ls-files', '-zco', '--exclude-standard'],
+            ['git', '-c', 'safe.directory=*', '-C', root, 'ls-files', '-zco',
+             '--exclude-standard'],
             check=True, stdout=subprocess.PIPE).stdout.decode().split('\0')
         files = {}
         modes = {}
