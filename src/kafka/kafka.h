@@ -110,7 +110,7 @@ typedef struct SqKafkaTime
 {
 	int32 partition;
 	int64 timestamp; /* asked: ms since 1970 */
-	int64 offset;	 /* answered: the first offset whose record has this
+	int64 offset;    /* answered: the first offset whose record has this
 					  * timestamp or a later one; INT64_MAX: there is none;
 					  * -1: the broker can't tell offsets by time */
 } SqKafkaTime;
@@ -124,8 +124,7 @@ extern SqKafkaCall *sq_kafka_ask_watermarks(SqKafkaClient *client,
 											const char *topic, int timeout_ms,
 											SqError *error);
 /* Offsets by time, at most one question a partition. */
-extern SqKafkaCall *sq_kafka_ask_times(SqKafkaClient *client,
-									   const char *topic,
+extern SqKafkaCall *sq_kafka_ask_times(SqKafkaClient *client, const char *topic,
 									   const SqKafkaTime *times, int count,
 									   int timeout_ms, SqError *error);
 
@@ -135,8 +134,7 @@ extern int sq_kafka_call_fd(const SqKafkaCall *call);
  * answer in time. */
 extern SqStatus sq_kafka_call_poll(SqKafkaCall *call, SqError *error);
 /* The answer, owned by the call; after SQ_OK only, for its kind only. */
-extern const SqKafkaTopic *sq_kafka_call_topics(SqKafkaCall *call,
-												int *count);
+extern const SqKafkaTopic *sq_kafka_call_topics(SqKafkaCall *call, int *count);
 extern const SqKafkaWatermark *sq_kafka_call_watermarks(SqKafkaCall *call,
 														int *count);
 extern const SqKafkaTime *sq_kafka_call_times(SqKafkaCall *call, int *count);
@@ -199,8 +197,8 @@ typedef struct SqKafkaRange
 typedef struct SqKafkaReaderStats
 {
 	int64 messages; /* handed out */
-	int64 bytes;	/* of their keys and values */
-	int64 waits;	/* times SQ_WAIT was answered */
+	int64 bytes;    /* of their keys and values */
+	int64 waits;    /* times SQ_WAIT was answered */
 } SqKafkaReaderStats;
 
 /* A reader of one topic over a client that has no other open reader. Sets

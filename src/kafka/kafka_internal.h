@@ -1,0 +1,118 @@
+/*
+ * kafka_internal.h
+ *		What the files of room kafka share; nobody else includes this.
+ *
+ * librdkafka's types appear by their struct tags only, so that this header
+ * does not depend on rdkafka.h.
+ */
+#ifndef SQ_KAFKA_INTERNAL_H
+#define SQ_KAFKA_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "kafka/kafka.h"
+
+struct rd_kafka_s;
+struct rd_kafka_message_s;
+
+typedef struct SqKafkaSet SqKafkaSet;
+
+/*
+ * A client. rk is shared: the owner and every call under way hold a
+ * reference, the last one to go has rk destroyed by a thread of its own.
+ */
+struct SqKafkaClient
+{
+	struct rd_kafka_s *rk;
+	atomic_int references;
+	SqKafkaClient *next; /* in the pool, or waiting to be closed */
+
+	/* Its configuration, sorted by name: the key in the pool. */
+	SqKafkaProperty *properties;
+	int property_count;
+	char *brokers; /* bootstrap.servers, for messages */
+
+	/* Of the reader's flow control; fixed once made. */
+	int queue_records; /* queued.min.messages */
+	int64 queue_bytes; /* queued.max.messages.kbytes, in bytes */
+
+	/* The owner's alone: sets to use again. */
+	SqKafkaSet *spare_sets;
+	int spare_count;
+	char *told; /* what sq_kafka_client_complaint handed out */
+
+	/* Written by librdkafka's threads, under the lock. */
+	pthread_mutex_t lock;
+	SqError fault;					/* an error that waiting won't cure */
+	char complaint[SQ_ERROR_TEXT];	/* the last one */
+	bool complaint_is_error;		/* not merely a line of the log */
+	bool other_trouble;				/* brokers failed, but not by name */
+};
+
+/* ---- kafka_property.c ---- */
+
+/* Does this librdkafka know the property? By its own name. */
+extern bool sq_kafka_property_exists(const char *name);
+
+/* ---- kafka_client.c ---- */
+
+/* Make a client that is in no pool yet; takes a copy of the properties, which
+ * are sorted by name. NULL and an error if librdkafka refuses. */
+extern SqKafkaClient *sq_kafka_client_create(const SqKafkaProperty *properties,
+											 int count, SqError *error);
+/* Forget faults and complaints of an earlier owner. */
+extern void sq_kafka_client_forget(SqKafkaClient *client);
+extern SqKafkaClient *sq_kafka_client_hold(SqKafkaClient *client);
+/* Give up a reference; the last one has it closed. Never blocks. */
+extern void sq_kafka_client_drop(SqKafkaClient *client);
+/* Run librdkafka's callbacks, from any thread. */
+extern void sq_kafka_client_serve(SqKafkaClient *client);
+/* Copy the last complaint, or "". From any thread. */
+extern void sq_kafka_client_last_complaint(SqKafkaClient *client,
+										   char *complaint);
+/* The fault, if there is one. From any thread. */
+extern SqStatus sq_kafka_client_fault(SqKafkaClient *client, SqError *error);
+
+/* ---- kafka_error.c ---- */
+
+/* An error of librdkafka that goes by itself: keep on trying. */
+extern bool sq_kafka_error_is_transient(int code);
+/* An error about a topic as an SqError; text is librdkafka's, or NULL. */
+extern SqStatus sq_kafka_error_topic(SqError *error, int code,
+									 const char *topic, const char *text);
+extern SqStatus sq_kafka_error_memory(SqError *error);
+
+/* ---- kafka_thread.c ---- */
+
+/* Run a function in a detached thread without signals. False if there can be
+ * no more threads. */
+extern bool sq_kafka_thread_start(void (*run)(void *), void *argument);
+/* Wait until no such thread is left; false when it takes too long. */
+extern bool sq_kafka_thread_wait(int timeout_ms);
+/* Milliseconds of a clock that never goes back. */
+extern int64 sq_kafka_now(void);
+
+/* ---- kafka_set.c ---- */
+
+struct SqKafkaSet
+{
+	SqRecordSet base; /* what others see; must be first */
+	SqKafkaSet *next;
+	SqKafkaClient *client;
+	int capacity;
+	SqRecord *records;
+	struct rd_kafka_message_s **messages; /* of the records, in their order */
+	SqHeader *headers;
+	int header_capacity;
+};
+
+/* An empty set with room for this many records; NULL without memory. */
+extern SqKafkaSet *sq_kafka_set_take(SqKafkaClient *client, int capacity);
+/* Take over the message as the next record. */
+extern void sq_kafka_set_add(SqKafkaSet *set,
+							 struct rd_kafka_message_s *message);
+/* Free the spare sets of a client. */
+extern void sq_kafka_set_free_spares(SqKafkaClient *client);
+
+#endif
