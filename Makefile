@@ -27,6 +27,20 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 # No bitcode: the hot code is ours, compiled once, and clang is not needed.
 override with_llvm := no
 
+ifeq ($(wildcard $(PGXS)),)
+
+# A fresh machine: install what is missing, or name it, then start again.
+.DEFAULT_GOAL = all
+all install demo psql:
+	@test/deps.sh build
+	@$(MAKE) --no-print-directory $@
+test lint bench fuzz:
+	@test/deps.sh test
+	@$(MAKE) --no-print-directory $@
+.PHONY: all install demo psql test lint bench fuzz
+
+else
+
 include $(PGXS)
 -include $(OBJS:.o=.d)
 include $(wildcard test/*.mk test/*/*.mk)
@@ -36,3 +50,5 @@ clean: clean-deps
 clean-deps:
 	rm -f $(OBJS:.o=.d)
 	rm -rf build
+
+endif

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# broker.sh start KIND DIR [KEY=VALUE …] | stop DIR | fetch
+#
+# Starts a broker of KIND mock or kafka with its files in DIR, waits until it
+# answers, and leaves in DIR: env (to be sourced: STREAMSQL_BOOTSTRAP and, for
+# the mock, STREAMSQL_CONTROL), pid, log. KEY=VALUE are lines of Kafka's
+# server.properties. The broker ends with `stop`, or with the shell that
+# started it (BROKER_PARENT, else the parent of this script). fetch gets Kafka's
+# jars into build/kafka; without Java that is a line of warning, in CI an error.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+
+fail()
+{
+	echo "broker.sh: $*" >&2
+	[ ! -f "$dir/log" ] || tail -n 20 "$dir/log" >&2
+	exit 1
+}
+
+# A free TCP port of the loopback interface.
+free_port()
+{
+	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(
+		Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# Kill the broker when the process it belongs to is gone.
+watch_parent()
+{
+	local broker=$1 parent=${BROKER_PARENT:-$PPID}
+	(
+		trap '' INT HUP
+		while kill -0 "$parent" 2>/dev/null && kill -0 "$broker" 2>/dev/null
+		do
+			sleep 0.5
+		done
+		kill -CONT "$broker" 2>/dev/null
+		kill -KILL "$broker" 2>/dev/null
+	) </dev/null >/dev/null 2>&1 &
+	echo $! >"$dir/watch.pid"
+}
+
+start_mock()
+{
+	local socket
+	socket=$(mktemp -u "${TMPDIR:-/tmp}/sqmock.XXXXXX")
+	# started through a shell that stays its parent's child: no PDEATHSIG race
+	setsid "$root/build/bin/mock_broker" "$socket" >"$dir/out" 2>"$dir/log" \
+		</dev/null &
+	echo $! >"$dir/pid"
+	disown
+	for _ in $(seq 100); do
+		[ -s "$dir/out" ] && break
+		kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "mock broker died"
+		sleep 0.05
+	done
+	[ -s "$dir/out" ] || fail "mock broker did not start"
+	cat >"$dir/env" <<-EOF
+	export STREAMSQL_BOOTSTRAP=$(head -n 1 "$dir/out")
+	export STREAMSQL_CONTROL=$socket
+	EOF
+}
+
+fetch_kafka()
+{
+	[ -f "$root/build/kafka/done" ] && return
+	mkdir -p "$root/build/kafka"
+	mvn -q -B -f "$root/test/broker/pom.xml" dependency:copy-dependencies \
+		-DoutputDirectory="$root/build/kafka/libs" >"$dir/log" 2>&1 ||
+		fail "cannot fetch Kafka with Maven"
+	touch "$root/build/kafka/done"
+}
+
+write_properties()
+{
+	local port=$1 controller=$2
+	shift 2
+	cat >"$dir/server.properties" <<-EOF
+	process.roles=broker,controller
+	node.id=1
+	controller.quorum.voters=1@127.0.0.1:$controller
+	listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+	advertised.listeners=PLAINTEXT://127.0.0.1:$port
+	controller.listener.names=CONTROLLER
+	log.dirs=$dir/data
+	log.retention.ms=-1
+	num.partitions=1
+	auto.create.topics.enable=false
+	offsets.topic.replication.factor=1
+	offsets.topic.num.partitions=1
+	transaction.state.log.replication.factor=1
+	transaction.state.log.min.isr=1
+	transaction.state.log.num.partitions=1
+	group.initial.rebalance.delay.ms=0
+	message.max.bytes=20000000
+	EOF
+	printf '%s\n' "$@" >>"$dir/server.properties"
+}
+
+start_kafka()
+{
+	local port controller id
+	fetch_kafka
+	port=${KAFKA_PORT:-$(free_port)}
+	controller=$(free_port)
+	[ -d "$dir/data" ] || rm -f "$dir/formatted"
+	write_properties "$port" "$controller" "$@"
+	if [ ! -f "$dir/formatted" ]; then
+		id=$(java -cp "$root/build/kafka/libs/*" kafka.tools.StorageTool \
+			random-uuid 2>/dev/null)
+		java -cp "$root/build/kafka/libs/*" kafka.tools.StorageTool format \
+			-t "$id" -c "$dir/server.properties" >"$dir/log" 2>&1 ||
+			fail "cannot format Kafka's storage"
+		touch "$dir/formatted"
+	fi
+	setsid java -Xmx${KAFKA_HEAP:-768m} -XX:+UseSerialGC -XX:TieredStopAtLevel=4 \
+		-cp "$root/build/kafka/libs/*" kafka.Kafka "$dir/server.properties" \
+		>>"$dir/log" 2>&1 </dev/null &
+	echo $! >"$dir/pid"
+	disown
+	echo "export STREAMSQL_BOOTSTRAP=127.0.0.1:$port" >"$dir/env"
+	wait_for_kafka "$port"
+}
+
+# Up means: it takes a topic.
+wait_for_kafka()
+{
+	for _ in $(seq 300); do
+		kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "Kafka died"
+		if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+			return
+		fi
+		sleep 0.1
+	done
+	fail "Kafka did not start"
+}
+
+stop_broker()
+{
+	local pid
+	[ -f "$dir/pid" ] || exit 0
+	pid=$(cat "$dir/pid")
+	kill -CONT "$pid" 2>/dev/null || true
+	kill "$pid" 2>/dev/null || true
+	for _ in $(seq 100); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.05
+	done
+	kill -KILL "$pid" 2>/dev/null || true
+	[ ! -f "$dir/watch.pid" ] || kill "$(cat "$dir/watch.pid")" 2>/dev/null || true
+	if [ -f "$dir/env" ]; then
+		. "$dir/env"
+		rm -f ${STREAMSQL_CONTROL:+"$STREAMSQL_CONTROL"}
+	fi
+	rm -f "$dir/pid" "$dir/watch.pid" "$dir/env"
+}
+
+verb=$1
+case $verb in
+fetch)
+	dir=$root/build/kafka
+	if command -v java >/dev/null && command -v mvn >/dev/null; then
+		mkdir -p "$dir"
+		fetch_kafka
+	elif [ "${CI:-}" = true ]; then
+		fail "tests on a real Kafka need java and mvn"
+	else
+		echo "No java and mvn: tests on a real Kafka will be skipped." >&2
+	fi
+	;;
+start)
+	kind=$2
+	mkdir -p "$3"
+	dir=$(cd "$3" && pwd)
+	shift 3
+	"start_$kind" "$@"
+	watch_parent "$(cat "$dir/pid")"
+	;;
+stop)
+	dir=$2
+	stop_broker
+	;;
+*)
+	echo "usage: broker.sh start mock|kafka DIR [KEY=VALUE …] | stop DIR | fetch" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# private_tree.sh DIR: a PostgreSQL installation of our own under DIR, made of
+# the system's one and the built extension, without touching the system.
+#
+# PostgreSQL finds its share and lib folders relative to its own executable, so
+# copies of the executables (links would be followed back) under the same
+# relative folders see our extension beside the system's. Prints the bin folder.
+set -eu
+dir=$1
+config=${PG_CONFIG:-pg_config}
+root=$(cd "$(dirname "$0")/.." && pwd)
+bindir=$($config --bindir)
+libdir=$($config --pkglibdir)
+sharedir=$($config --sharedir)
+
+mkdir -p "$dir$bindir" "$dir$libdir" "$dir$sharedir/extension"
+cp -u "$bindir"/* "$dir$bindir/"
+for file in "$libdir"/*; do
+	ln -sfn "$file" "$dir$libdir/$(basename "$file")"
+done
+for file in "$sharedir"/*; do
+	[ "$(basename "$file")" = extension ] ||
+		ln -sfn "$file" "$dir$sharedir/$(basename "$file")"
+done
+for file in "$sharedir"/extension/*; do
+	ln -sfn "$file" "$dir$sharedir/extension/$(basename "$file")"
+done
+rm -f "$dir$libdir/streamsql.so" "$dir$sharedir"/extension/streamsql*
+cp "$root/streamsql.so" "$dir$libdir/"
+cp "$root/streamsql.control" "$root"/sql/streamsql--*.sql \
+	"$dir$sharedir/extension/"
+echo "$dir$bindir"
