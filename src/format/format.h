@@ -66,10 +66,10 @@ extern void sq_format_path_member(const char *name, SqPath *path);
 
 typedef struct SqField
 {
-	int column;	  /* of the batch */
-	int position;	/* csv: which field of the line, from 0 */
-	SqPath path;	/* json */
-	SqEpoch epoch;	/* date, timestamp and timestamptz columns only */
+	int column;    /* of the batch */
+	int position;  /* csv: which field of the line, from 0 */
+	SqPath path;   /* json */
+	SqEpoch epoch; /* date, timestamp and timestamptz columns only */
 } SqField;
 
 /* As COPY's: delimiter, quote and escape are one byte, null_text unquoted. */
