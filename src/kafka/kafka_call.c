@@ -1,320 +1,248 @@
 /*
  * kafka_call.c
- *		Questions to a cluster, answered by threads.
+ *		Questions to a cluster, each asked by a thread of its own.
  *
- * librdkafka's questions block, so each runs in a thread of its own that
- * writes to an eventfd when it is through. The thread asks in slices that grow
- * from half a second: between two it looks whether anybody still wants to
- * know, so an abandoned one ends soon, and a slow broker is given time.
+ * librdkafka's metadata and offset calls block until the answer or a timeout
+ * and can't be interrupted. The thread therefore waits in slices: between two
+ * it looks whether the call was abandoned. A slice that ends without an answer
+ * costs one more request, and a broker that takes longer than a slice would
+ * never be heard, so each slice is twice as long as the one before: an
+ * abandoned thread is gone after about as long as its call had lasted, and
+ * every broker that answers within half of the timeout is heard.
  *
- * Memory: a call is malloc'd and freed by whoever leaves it last, the owner or
- * the thread. Locks: lock guards references, done and abandoned; everything
- * else belongs to the thread until done, to the owner afterwards.
+ * A topic's watermarks take three round trips however many partitions there
+ * are: metadata of that topic, then the first and the last offsets, as offsets
+ * for the special times -2 and -1. That honours isolation.level.
+ *
+ * Memory: malloc; the call is shared by its owner and its thread, the last
+ * one frees it. Answers are written by the thread before it sets «status» and
+ * are the owner's afterwards. Locks: call->lock guards status, error and
+ * abandoned; client->lock is taken under it nowhere.
  */
+#include <librdkafka/rdkafka.h>
+
 #include "kafka/kafka_internal.h"
 
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FIRST_SLICE_MS 500
-#define RETRY_PAUSE_US 50000
+#define FIRST_SLICE_MS 250
+/* Between two tries after an answer that says «not yet». */
+#define PAUSE_MS 50
+
+typedef enum SqCallKind
+{
+	SQ_CALL_TOPICS,
+	SQ_CALL_WATERMARKS,
+	SQ_CALL_TIMES
+} SqCallKind;
 
 struct SqKafkaCall
 {
-	pthread_mutex_t lock;
-	int references;
-	bool done;
-	bool abandoned;
-	int fd;
-	SqKafkaLink *link;
-	char *servers;
-	SqStatus (*run)(SqKafkaCall *call);
+	atomic_int references;
+	SqKafkaClient *client;
+	SqCallKind kind;
 	char *topic;
 	int timeout_ms;
-	int64 deadline; /* ms of the monotonic clock */
-	int slice_ms;
+	int64 deadline;
+	int64 slice_ms; /* how long the next try may take */
+	int fd;
 
-	SqStatus status;
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* abandoned */
+	bool abandoned;
+	SqStatus status; /* SQ_WAIT until the answer is there */
 	SqError error;
-	int count;
+
+	int count; /* of the answer */
 	SqKafkaTopic *topics;
 	SqKafkaWatermark *watermarks;
 	SqKafkaTime *times;
 };
 
-static int64
-now_ms(void)
+/* ---- Waiting, in the thread ---- */
+
+static bool
+is_abandoned(SqKafkaCall *call)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64CONST(1000) + now.tv_nsec / 1000000;
-}
-
-/* ---- Slices ---- */
-
-/* How long the next request may take; 0 when time is over or nobody waits. */
-static int
-next_slice(SqKafkaCall *call)
-{
-	int64 left = call->deadline - now_ms();
-	int slice = call->slice_ms;
 	bool abandoned;
 
 	pthread_mutex_lock(&call->lock);
 	abandoned = call->abandoned;
 	pthread_mutex_unlock(&call->lock);
-	if (abandoned || left <= 0)
-		return 0;
-	call->slice_ms *= 2;
-	return (int) Min(left, slice);
+	return abandoned;
 }
 
-/* Is it worth asking again? Pauses, lest an answer that comes at once (no
- * leader yet, no broker) makes a busy loop. */
-static bool
-is_transient(SqKafkaCall *call, rd_kafka_resp_err_t code)
+static void
+pause_call(SqKafkaCall *call)
 {
-	switch (code)
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PAUSE_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L)
 	{
-		case RD_KAFKA_RESP_ERR__TIMED_OUT:
-		case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-			return true;
-		case RD_KAFKA_RESP_ERR__TRANSPORT:
-		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-		case RD_KAFKA_RESP_ERR__RESOLVE:
-		case RD_KAFKA_RESP_ERR__WAIT_COORD:
-		case RD_KAFKA_RESP_ERR__WAIT_CACHE:
-		case RD_KAFKA_RESP_ERR__IN_PROGRESS:
-		case RD_KAFKA_RESP_ERR__NOENT:
-		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-		case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
-		case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-		case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
-		case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
-		case RD_KAFKA_RESP_ERR_UNKNOWN:
-			usleep(RETRY_PAUSE_US);
-			return true;
-		default:
-			return false;
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
 	}
+	pthread_mutex_lock(&call->lock);
+	if (!call->abandoned)
+		pthread_cond_timedwait(&call->wake, &call->lock, &until);
+	pthread_mutex_unlock(&call->lock);
 }
 
 static SqStatus
-no_answer(SqKafkaCall *call)
+fail_timeout(SqKafkaCall *call, SqError *error)
 {
-	return sq_error_set(&call->error, ERRCODE_CONNECTION_FAILURE,
-						"could not reach Kafka at \"%s\" within %d ms",
-						call->servers, call->timeout_ms);
-}
+	char complaint[SQ_ERROR_TEXT];
 
-static SqStatus
-topic_error(SqKafkaCall *call, rd_kafka_resp_err_t code)
-{
-	int sqlstate = sq_kafka_sqlstate(code);
-
-	if (sqlstate == ERRCODE_UNDEFINED_TABLE)
-		return sq_error_set(&call->error, sqlstate,
-							"topic \"%s\" does not exist", call->topic);
-	if (sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		return sq_error_set(&call->error, sqlstate,
-							"permission denied for topic \"%s\"", call->topic);
-	sq_error_set(&call->error, sqlstate, "could not ask about topic \"%s\"",
-				 call->topic);
-	sq_error_detail(&call->error, "%s.", rd_kafka_err2str(code));
+	sq_kafka_client_last_complaint(call->client, complaint);
+	sq_error_set(error, ERRCODE_CONNECTION_FAILURE,
+				 "could not reach Kafka at \"%s\" within %d ms",
+				 call->client->brokers, call->timeout_ms);
+	if (complaint[0] != '\0')
+		sq_error_detail(error, "The last complaint was: %s.", complaint);
 	return SQ_ERROR;
 }
 
-/* ---- Partitions ---- */
-
-/* One metadata request for the call's topic: its partitions, or an error. */
-static rd_kafka_resp_err_t
-request_partitions(SqKafkaCall *call, rd_kafka_topic_t *topic, int slice,
-				   rd_kafka_topic_partition_list_t **list)
-{
-	const rd_kafka_metadata_t *metadata;
-	const rd_kafka_metadata_topic_t *answer;
-	rd_kafka_resp_err_t code =
-		rd_kafka_metadata(call->link->rk, 0, topic, &metadata, slice);
-
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return code;
-	answer = &metadata->topics[0];
-	code = metadata->topic_cnt == 1 ? answer->err
-									: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && answer->partition_cnt == 0)
-		code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		*list = rd_kafka_topic_partition_list_new(answer->partition_cnt);
-		for (int p = 0; p < answer->partition_cnt; p++)
-			rd_kafka_topic_partition_list_add(*list, call->topic,
-											  answer->partitions[p].id);
-		rd_kafka_topic_partition_list_sort(*list, NULL, NULL);
-	}
-	rd_kafka_metadata_destroy(metadata);
-	return code;
-}
-
+/*
+ * Ready for one more try? SQ_OK and the slice in *slice_ms, or SQ_ERROR when
+ * there is no sense in it any more.
+ */
 static SqStatus
-get_partitions(SqKafkaCall *call, rd_kafka_topic_partition_list_t **list)
+next_slice(SqKafkaCall *call, int *slice_ms, SqError *error)
 {
-	rd_kafka_topic_t *topic =
-		rd_kafka_topic_new(call->link->rk, call->topic, NULL);
-	rd_kafka_resp_err_t code;
-	int slice;
+	int64 left = call->deadline - sq_kafka_now();
 
-	if (topic == NULL)
-		return topic_error(call, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION);
-	do
-	{
-		slice = next_slice(call);
-		if (slice == 0)
-			break;
-		code = request_partitions(call, topic, slice, list);
-	} while (code != RD_KAFKA_RESP_ERR_NO_ERROR && is_transient(call, code));
-	rd_kafka_topic_destroy(topic);
-	if (slice == 0)
-		return no_answer(call);
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ? SQ_OK : topic_error(call, code);
+	sq_kafka_client_serve(call->client);
+	if (sq_kafka_client_fault(call->client, error) != SQ_OK)
+		return SQ_ERROR;
+	if (is_abandoned(call) || left <= 0)
+		return fail_timeout(call, error);
+	*slice_ms = (int) Min(left, call->slice_ms);
+	return SQ_OK;
 }
 
-/* ---- Offsets by time ---- */
-
-/* Ask for the offsets of the times in list, one request a broker. */
-static rd_kafka_resp_err_t
-request_offsets(SqKafkaCall *call, int slice,
-				const rd_kafka_topic_partition_list_t *asked,
-				rd_kafka_topic_partition_list_t **answer)
+/* After a try that failed with a transient error: was it the slice's end? */
+static void
+after_slice(SqKafkaCall *call, int code)
 {
-	rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_copy(asked);
-	rd_kafka_resp_err_t code =
-		rd_kafka_offsets_for_times(call->link->rk, list, slice);
-
-	for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
-		code = list->elems[i].err;
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		*answer = list;
+	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+		call->slice_ms = Min(call->slice_ms * 2, call->timeout_ms);
 	else
-		rd_kafka_topic_partition_list_destroy(list);
+		pause_call(call);
+}
+
+/* ---- Metadata ---- */
+
+static SqStatus
+fail_cluster(SqKafkaCall *call, int code, SqError *error)
+{
+	if (call->topic != NULL)
+		return sq_kafka_error_topic(error, code, call->topic, NULL);
+	sq_error_set(error,
+				 code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
+					 ? ERRCODE_INSUFFICIENT_PRIVILEGE
+					 : ERRCODE_FDW_ERROR,
+				 "could not list the topics of Kafka at \"%s\"",
+				 call->client->brokers);
+	sq_error_detail(error, "Kafka's client says: %s.",
+					rd_kafka_err2str((rd_kafka_resp_err_t) code));
+	return SQ_ERROR;
+}
+
+static const rd_kafka_metadata_topic_t *
+find_topic(const rd_kafka_metadata_t *metadata, const char *name)
+{
+	for (int i = 0; i < metadata->topic_cnt; i++)
+		if (strcmp(metadata->topics[i].topic, name) == 0)
+			return &metadata->topics[i];
+	return NULL;
+}
+
+/* Error of an answer about one topic, or 0. */
+static int
+topic_error(const rd_kafka_metadata_topic_t *topic)
+{
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return topic->err;
+	return topic->partition_cnt > 0 ? RD_KAFKA_RESP_ERR_NO_ERROR
+									: RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
+/*
+ * One try; an error of librdkafka, 0 for an answer in *metadata.
+ *
+ * A broker may create a topic that a request names, whatever the client says
+ * (old ones do, and the mock). So a client's first request for a topic lists
+ * all topics, and only one that was seen there is asked for by name later.
+ */
+static int
+try_metadata(SqKafkaCall *call, int slice_ms,
+			 const rd_kafka_metadata_t **metadata)
+{
+	rd_kafka_t *rk = call->client->rk;
+	rd_kafka_topic_t *rkt = NULL;
+	int code;
+
+	*metadata = NULL;
+	if (call->topic != NULL && sq_kafka_client_knows(call->client, call->topic))
+	{
+		rkt = rd_kafka_topic_new(rk, call->topic, NULL);
+		if (rkt == NULL)
+			return rd_kafka_last_error();
+	}
+	code = rd_kafka_metadata(rk, rkt == NULL, rkt, metadata, slice_ms);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && call->topic != NULL)
+		code = topic_error(find_topic(*metadata, call->topic));
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && call->topic != NULL)
+		sq_kafka_client_learn(call->client, call->topic);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR && *metadata != NULL)
+	{
+		rd_kafka_metadata_destroy(*metadata);
+		*metadata = NULL;
+	}
+	if (rkt != NULL)
+		rd_kafka_topic_destroy(rkt);
 	return code;
 }
 
+/* Metadata of the call's topic, or of all. */
 static SqStatus
-get_offsets(SqKafkaCall *call, const rd_kafka_topic_partition_list_t *asked,
-			rd_kafka_topic_partition_list_t **answer)
+ask_metadata(SqKafkaCall *call, const rd_kafka_metadata_t **metadata,
+			 SqError *error)
 {
-	rd_kafka_resp_err_t code;
+	int slice_ms;
+	int code;
 
-	do
+	for (;;)
 	{
-		int slice = next_slice(call);
-
-		if (slice == 0)
-			return no_answer(call);
-		code = request_offsets(call, slice, asked, answer);
-	} while (code != RD_KAFKA_RESP_ERR_NO_ERROR && is_transient(call, code));
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ? SQ_OK : topic_error(call, code);
-}
-
-/* The same time, or one of the special ones, for every partition. */
-static SqStatus
-get_offsets_at(SqKafkaCall *call, rd_kafka_topic_partition_list_t *partitions,
-			   int64 time, rd_kafka_topic_partition_list_t **answer)
-{
-	for (int i = 0; i < partitions->cnt; i++)
-		partitions->elems[i].offset = time;
-	return get_offsets(call, partitions, answer);
-}
-
-/* ---- The questions ---- */
-
-static SqStatus
-run_watermarks(SqKafkaCall *call)
-{
-	rd_kafka_topic_partition_list_t *partitions = NULL, *low = NULL,
-									*high = NULL;
-	SqStatus status = get_partitions(call, &partitions);
-
-	if (status == SQ_OK)
-		status =
-			get_offsets_at(call, partitions, RD_KAFKA_OFFSET_BEGINNING, &low);
-	if (status == SQ_OK)
-		status = get_offsets_at(call, partitions, RD_KAFKA_OFFSET_END, &high);
-	if (status == SQ_OK)
-	{
-		call->count = partitions->cnt;
-		call->watermarks = malloc(call->count * sizeof(SqKafkaWatermark));
-		for (int i = 0; i < call->count; i++)
-			call->watermarks[i] = (SqKafkaWatermark){
-				partitions->elems[i].partition, low->elems[i].offset,
-				Max(high->elems[i].offset, low->elems[i].offset)};
+		if (next_slice(call, &slice_ms, error) != SQ_OK)
+			return SQ_ERROR;
+		code = try_metadata(call, slice_ms, metadata);
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return SQ_OK;
+		if (!sq_kafka_error_is_transient(code))
+			return fail_cluster(call, code, error);
+		after_slice(call, code);
 	}
-	if (partitions != NULL)
-		rd_kafka_topic_partition_list_destroy(partitions);
-	if (low != NULL)
-		rd_kafka_topic_partition_list_destroy(low);
-	if (high != NULL)
-		rd_kafka_topic_partition_list_destroy(high);
-	return status;
 }
 
-/* Whoever answers "nothing" is asked for time 0: if there is nothing either,
- * though the partition has records, it doesn't know times at all. */
-static SqStatus
-verify_times(SqKafkaCall *call)
+static bool
+is_internal(const char *name)
 {
-	rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_new(call->count);
-	rd_kafka_topic_partition_list_t *answer = NULL;
-	SqStatus status = SQ_OK;
+	static const char *const names[] = {
+		"__consumer_offsets",  "__transaction_state",   "__cluster_metadata",
+		"__share_group_state", "__remote_log_metadata",
+	};
 
-	for (int i = 0; i < call->count; i++)
-		if (call->times[i].offset < 0)
-			rd_kafka_topic_partition_list_add(list, call->topic,
-											  call->times[i].partition);
-	if (list->cnt > 0)
-		status = get_offsets_at(call, list, 0, &answer);
-	for (int i = 0, a = 0; answer != NULL && i < call->count; i++)
-	{
-		if (call->times[i].offset >= 0)
-			continue;
-		call->times[i].offset =
-			answer->elems[a++].offset >= 0 ? PG_INT64_MAX : -1;
-	}
-	if (answer != NULL)
-		rd_kafka_topic_partition_list_destroy(answer);
-	rd_kafka_topic_partition_list_destroy(list);
-	return status;
-}
-
-static SqStatus
-run_times(SqKafkaCall *call)
-{
-	rd_kafka_topic_partition_list_t *list =
-		rd_kafka_topic_partition_list_new(call->count);
-	rd_kafka_topic_partition_list_t *answer = NULL;
-	SqStatus status;
-
-	for (int i = 0; i < call->count; i++)
-		rd_kafka_topic_partition_list_add(list, call->topic,
-										  call->times[i].partition)
-			->offset = call->times[i].timestamp;
-	status = get_offsets(call, list, &answer);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (status != SQ_OK)
-		return status;
-	for (int i = 0; i < call->count; i++)
-		call->times[i].offset = answer->elems[i].offset;
-	rd_kafka_topic_partition_list_destroy(answer);
-	return verify_times(call);
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
 }
 
 static int
@@ -324,125 +252,342 @@ compare_topics(const void *a, const void *b)
 				  ((const SqKafkaTopic *) b)->name);
 }
 
-static void
-keep_topics(SqKafkaCall *call, const rd_kafka_metadata_t *metadata)
-{
-	call->topics = calloc(Max(metadata->topic_cnt, 1), sizeof(SqKafkaTopic));
-	for (int i = 0; i < metadata->topic_cnt; i++)
-	{
-		const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
-
-		if (strncmp(topic->topic, "__", 2) == 0 || topic->err)
-			continue;
-		call->topics[call->count++] =
-			(SqKafkaTopic){strdup(topic->topic), topic->partition_cnt};
-	}
-	qsort(call->topics, call->count, sizeof(SqKafkaTopic), compare_topics);
-}
-
 static SqStatus
-run_topics(SqKafkaCall *call)
+answer_topics(SqKafkaCall *call, SqError *error)
 {
 	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t code;
 
-	do
-	{
-		int slice = next_slice(call);
-
-		if (slice == 0)
-			return no_answer(call);
-		code = rd_kafka_metadata(call->link->rk, 1, NULL, &metadata, slice);
-	} while (code != RD_KAFKA_RESP_ERR_NO_ERROR && is_transient(call, code));
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-	{
-		sq_error_set(&call->error, sq_kafka_sqlstate(code),
-					 "could not list topics");
-		sq_error_detail(&call->error, "%s.", rd_kafka_err2str(code));
+	if (ask_metadata(call, &metadata, error) != SQ_OK)
 		return SQ_ERROR;
+	call->topics = calloc(metadata->topic_cnt + 1, sizeof(SqKafkaTopic));
+	for (int i = 0; call->topics != NULL && i < metadata->topic_cnt; i++)
+	{
+		const rd_kafka_metadata_topic_t *topic = &metadata->topics[i];
+		SqKafkaTopic *answer = &call->topics[call->count];
+
+		if (is_internal(topic->topic))
+			continue;
+		answer->name = strdup(topic->topic);
+		answer->partitions = topic->partition_cnt;
+		if (answer->name == NULL)
+			break;
+		call->count++;
 	}
-	keep_topics(call, metadata);
 	rd_kafka_metadata_destroy(metadata);
+	if (call->topics == NULL || call->topics[call->count].partitions > 0)
+		return sq_kafka_error_memory(error);
+	qsort(call->topics, call->count, sizeof(SqKafkaTopic), compare_topics);
 	return SQ_OK;
 }
 
-/* ---- Threads ---- */
+/* ---- Offsets ---- */
+
+/* The first error of the partitions of an answer, or 0. */
+static int
+partition_error(const rd_kafka_topic_partition_list_t *list)
+{
+	for (int i = 0; i < list->cnt; i++)
+		if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return list->elems[i].err;
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/*
+ * Replace the times in the list by offsets: -1 for those that have none. When
+ * the topic is gone meanwhile the error says so.
+ */
+static SqStatus
+ask_offsets(SqKafkaCall *call, rd_kafka_topic_partition_list_t *list,
+			SqError *error)
+{
+	rd_kafka_topic_partition_list_t *asked;
+	int slice_ms;
+	int code;
+
+	for (;;)
+	{
+		if (next_slice(call, &slice_ms, error) != SQ_OK)
+			return SQ_ERROR;
+		asked = rd_kafka_topic_partition_list_copy(list);
+		code = rd_kafka_offsets_for_times(call->client->rk, asked, slice_ms);
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			code = partition_error(asked);
+		for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt;
+			 i++)
+			list->elems[i].offset = asked->elems[i].offset;
+		rd_kafka_topic_partition_list_destroy(asked);
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return SQ_OK;
+		if (!sq_kafka_error_is_transient(code))
+			return fail_cluster(call, code, error);
+		after_slice(call, code);
+	}
+}
+
+/* ---- Watermarks ---- */
+
+static int
+compare_watermarks(const void *a, const void *b)
+{
+	return ((const SqKafkaWatermark *) a)->partition -
+		   ((const SqKafkaWatermark *) b)->partition;
+}
+
+/* The topic's partitions as watermarks without offsets. */
+static SqStatus
+list_partitions(SqKafkaCall *call, SqError *error)
+{
+	const rd_kafka_metadata_t *metadata;
+	const rd_kafka_metadata_topic_t *topic;
+
+	if (ask_metadata(call, &metadata, error) != SQ_OK)
+		return SQ_ERROR;
+	topic = find_topic(metadata, call->topic);
+	call->watermarks = calloc(topic->partition_cnt, sizeof(SqKafkaWatermark));
+	if (call->watermarks != NULL)
+		call->count = topic->partition_cnt;
+	for (int i = 0; i < call->count; i++)
+		call->watermarks[i].partition = topic->partitions[i].id;
+	rd_kafka_metadata_destroy(metadata);
+	if (call->watermarks == NULL)
+		return sq_kafka_error_memory(error);
+	qsort(call->watermarks, call->count, sizeof(SqKafkaWatermark),
+		  compare_watermarks);
+	return SQ_OK;
+}
+
+/* Ask one end of every watermark: time -2 is the first offset, -1 the last. */
+static SqStatus
+ask_ends(SqKafkaCall *call, SqKafkaWatermark *watermarks, int count,
+		 int64 special_time, SqError *error)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(count);
+	SqStatus status;
+
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, call->topic,
+										  watermarks[i].partition)
+			->offset = special_time;
+	status = ask_offsets(call, list, error);
+	for (int i = 0; status == SQ_OK && i < count; i++)
+	{
+		if (special_time == RD_KAFKA_OFFSET_BEGINNING)
+			watermarks[i].low = Max(list->elems[i].offset, 0);
+		else
+			watermarks[i].high = Max(list->elems[i].offset, watermarks[i].low);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return status;
+}
+
+static SqStatus
+answer_watermarks(SqKafkaCall *call, SqError *error)
+{
+	if (list_partitions(call, error) != SQ_OK ||
+		ask_ends(call, call->watermarks, call->count, RD_KAFKA_OFFSET_BEGINNING,
+				 error) != SQ_OK)
+		return SQ_ERROR;
+	return ask_ends(call, call->watermarks, call->count, RD_KAFKA_OFFSET_END,
+					error);
+}
+
+/* ---- Offsets by time ---- */
+
+/*
+ * Ask the offsets of some of the times, or, with origin, the offset of the
+ * year 1970 for the same partitions; INT64_MAX where there is none.
+ */
+static SqStatus
+ask_some_times(SqKafkaCall *call, SqKafkaTime **times, int count, bool origin,
+			   SqError *error)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(count);
+	SqStatus status;
+
+	/* Negative times have meanings of their own; no record is older. */
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, call->topic,
+										  times[i]->partition)
+			->offset = origin ? 0 : Max(times[i]->timestamp, 0);
+	status = ask_offsets(call, list, error);
+	for (int i = 0; status == SQ_OK && i < count; i++)
+	{
+		int64 offset = list->elems[i].offset;
+
+		if (offset < 0)
+			times[i]->offset = INT64_MAX;
+		else if (!origin)
+			times[i]->offset = offset;
+		else
+			times[i] = NULL;
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return status;
+}
+
+/* Drop those that have an answer from the list; the number that is left. */
+static int
+keep_unanswered(SqKafkaTime **times, int count)
+{
+	int left = 0;
+
+	for (int i = 0; i < count; i++)
+		if (times[i] != NULL && times[i]->offset == INT64_MAX)
+			times[left++] = times[i];
+	return left;
+}
+
+/*
+ * Set to -1 the answers of partitions that hold records, of which the broker
+ * nevertheless finds none since 1970: it can't tell offsets by time.
+ */
+static SqStatus
+distrust_times(SqKafkaCall *call, SqKafkaTime **times, int count,
+			   SqError *error)
+{
+	SqKafkaWatermark *ends = calloc(count, sizeof(SqKafkaWatermark));
+	SqStatus status;
+
+	if (ends == NULL)
+		return sq_kafka_error_memory(error);
+	for (int i = 0; i < count; i++)
+		ends[i].partition = times[i]->partition;
+	status = ask_ends(call, ends, count, RD_KAFKA_OFFSET_BEGINNING, error);
+	if (status == SQ_OK)
+		status = ask_ends(call, ends, count, RD_KAFKA_OFFSET_END, error);
+	for (int i = 0; status == SQ_OK && i < count; i++)
+		if (ends[i].low < ends[i].high)
+			times[i]->offset = -1;
+	free(ends);
+	return status;
+}
+
+static SqStatus
+answer_times(SqKafkaCall *call, SqError *error)
+{
+	SqKafkaTime **times = calloc(call->count + 1, sizeof(SqKafkaTime *));
+	int count = call->count;
+	SqStatus status = SQ_OK;
+
+	if (times == NULL)
+		return sq_kafka_error_memory(error);
+	for (int i = 0; i < count; i++)
+		times[i] = &call->times[i];
+	if (count > 0)
+		status = ask_some_times(call, times, count, false, error);
+	count = status == SQ_OK ? keep_unanswered(times, count) : 0;
+	if (count > 0)
+		status = ask_some_times(call, times, count, true, error);
+	count = status == SQ_OK ? keep_unanswered(times, count) : 0;
+	if (count > 0)
+		status = distrust_times(call, times, count, error);
+	free(times);
+	return status;
+}
+
+/* ---- The thread and its end ---- */
 
 static void
-drop_call(SqKafkaCall *call)
+free_call(SqKafkaCall *call)
 {
-	int left;
-
-	pthread_mutex_lock(&call->lock);
-	left = --call->references;
-	pthread_mutex_unlock(&call->lock);
-	if (left > 0)
+	if (atomic_fetch_sub(&call->references, 1) > 1)
 		return;
-	if (call->topics != NULL)
-		for (int i = 0; i < call->count; i++)
-			free((void *) call->topics[i].name);
+	sq_kafka_client_drop(call->client);
+	for (int i = 0; call->topics != NULL && i < call->count; i++)
+		free((void *) call->topics[i].name);
 	free(call->topics);
 	free(call->watermarks);
 	free(call->times);
 	free(call->topic);
-	free(call->servers);
-	close(call->fd);
 	pthread_mutex_destroy(&call->lock);
+	pthread_cond_destroy(&call->wake);
+	close(call->fd);
 	free(call);
 }
 
-static void *
-call_thread(void *arg)
+static void
+run_call(void *argument)
 {
-	SqKafkaCall *call = arg;
-	SqKafkaLink *link = call->link;
+	SqKafkaCall *call = argument;
 	uint64 one = 1;
+	SqError error;
+	SqStatus status;
 
-	call->status = call->run(call);
-	if (call->status == SQ_ERROR &&
-		call->error.sqlstate == ERRCODE_CONNECTION_FAILURE &&
-		call->error.detail[0] == '\0')
+	sq_error_clear(&error);
+	switch (call->kind)
 	{
-		pthread_mutex_lock(&link->lock);
-		if (link->complaint[0] != '\0')
-			sq_error_detail(&call->error, "The last complaint was: %s.",
-							link->complaint);
-		pthread_mutex_unlock(&link->lock);
+		case SQ_CALL_TOPICS:
+			status = answer_topics(call, &error);
+			break;
+		case SQ_CALL_WATERMARKS:
+			status = answer_watermarks(call, &error);
+			break;
+		default:
+			status = answer_times(call, &error);
+			break;
 	}
 	pthread_mutex_lock(&call->lock);
-	call->done = true;
-	if (write(call->fd, &one, sizeof(one)) < 0)
-		call->status = SQ_ERROR; /* can't be: the counter is far from full */
+	call->error = error;
+	call->status = status;
 	pthread_mutex_unlock(&call->lock);
-	drop_call(call);
-	sq_kafka_link_drop(link);
-	sq_kafka_thread_end();
-	return NULL;
+	while (write(call->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	free_call(call);
 }
 
-/* Start a call whose own fields are set by the caller; NULL and an error if
- * there are no resources. times are copied. */
-static SqKafkaCall *
-start_call(SqKafkaClient *client, SqKafkaCall template, SqError *error)
-{
-	SqKafkaCall *call = malloc(sizeof(SqKafkaCall));
+/* ---- The owner's side ---- */
 
-	*call = template;
-	pthread_mutex_init(&call->lock, NULL);
-	call->references = 2;
-	call->link = client->link;
-	call->servers = strdup(client->servers);
-	call->deadline = now_ms() + call->timeout_ms;
+static SqKafkaCall *
+make_call(SqKafkaClient *client, SqCallKind kind, const char *topic,
+		  int timeout_ms, SqError *error)
+{
+	SqKafkaCall *call = calloc(1, sizeof(SqKafkaCall));
+	char *copy = topic != NULL ? strdup(topic) : NULL;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (call == NULL || (topic != NULL && copy == NULL) || fd < 0)
+	{
+		if (fd < 0)
+			sq_error_set(error, ERRCODE_INSUFFICIENT_RESOURCES,
+						 "could not make a descriptor for Kafka");
+		else
+		{
+			close(fd);
+			sq_kafka_error_memory(error);
+		}
+		free(call);
+		free(copy);
+		return NULL;
+	}
+	atomic_init(&call->references, 1);
+	call->client = sq_kafka_client_hold(client);
+	call->kind = kind;
+	call->topic = copy;
+	call->timeout_ms = timeout_ms;
+	call->deadline = sq_kafka_now() + timeout_ms;
 	call->slice_ms = FIRST_SLICE_MS;
-	call->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	sq_kafka_link_hold(call->link);
-	if (call->fd >= 0 && sq_kafka_thread_start(call_thread, call))
+	call->fd = fd;
+	call->status = SQ_WAIT;
+	pthread_mutex_init(&call->lock, NULL);
+	pthread_cond_init(&call->wake, NULL);
+	return call;
+}
+
+/* Start the thread; the call itself, or NULL and an error. */
+static SqKafkaCall *
+start_call(SqKafkaCall *call, SqError *error)
+{
+	if (call == NULL)
+		return NULL;
+	atomic_fetch_add(&call->references, 1);
+	if (sq_kafka_thread_start(run_call, call))
 		return call;
+	free_call(call);
+	free_call(call);
 	sq_error_set(error, ERRCODE_INSUFFICIENT_RESOURCES,
-				 "could not start a thread for a Kafka request");
-	sq_kafka_link_drop(call->link);
-	call->references = 1;
-	drop_call(call);
+				 "could not start a thread for Kafka");
 	return NULL;
 }
 
@@ -450,19 +595,15 @@ SqKafkaCall *
 sq_kafka_ask_topics(SqKafkaClient *client, int timeout_ms, SqError *error)
 {
 	return start_call(
-		client, (SqKafkaCall){.run = run_topics, .timeout_ms = timeout_ms},
-		error);
+		make_call(client, SQ_CALL_TOPICS, NULL, timeout_ms, error), error);
 }
 
 SqKafkaCall *
 sq_kafka_ask_watermarks(SqKafkaClient *client, const char *topic,
 						int timeout_ms, SqError *error)
 {
-	return start_call(client,
-					  (SqKafkaCall){.run = run_watermarks,
-									.topic = strdup(topic),
-									.timeout_ms = timeout_ms},
-					  error);
+	return start_call(
+		make_call(client, SQ_CALL_WATERMARKS, topic, timeout_ms, error), error);
 }
 
 SqKafkaCall *
@@ -470,19 +611,23 @@ sq_kafka_ask_times(SqKafkaClient *client, const char *topic,
 				   const SqKafkaTime *times, int count, int timeout_ms,
 				   SqError *error)
 {
-	SqKafkaTime *copy = malloc(count * sizeof(SqKafkaTime));
+	SqKafkaCall *call =
+		make_call(client, SQ_CALL_TIMES, topic, timeout_ms, error);
 
-	memcpy(copy, times, count * sizeof(SqKafkaTime));
-	return start_call(client,
-					  (SqKafkaCall){.run = run_times,
-									.topic = strdup(topic),
-									.times = copy,
-									.count = count,
-									.timeout_ms = timeout_ms},
-					  error);
+	if (call == NULL)
+		return NULL;
+	call->times = calloc(count + 1, sizeof(SqKafkaTime));
+	if (call->times == NULL)
+	{
+		free_call(call);
+		sq_kafka_error_memory(error);
+		return NULL;
+	}
+	if (count > 0)
+		memcpy(call->times, times, count * sizeof(SqKafkaTime));
+	call->count = count;
+	return start_call(call, error);
 }
-
-/* ---- Answers ---- */
 
 int
 sq_kafka_call_fd(const SqKafkaCall *call)
@@ -493,16 +638,14 @@ sq_kafka_call_fd(const SqKafkaCall *call)
 SqStatus
 sq_kafka_call_poll(SqKafkaCall *call, SqError *error)
 {
-	bool done;
+	SqStatus status;
 
 	pthread_mutex_lock(&call->lock);
-	done = call->done;
-	pthread_mutex_unlock(&call->lock);
-	if (!done)
-		return SQ_WAIT;
-	if (call->status == SQ_ERROR)
+	status = call->status;
+	if (status == SQ_ERROR)
 		*error = call->error;
-	return call->status;
+	pthread_mutex_unlock(&call->lock);
+	return status;
 }
 
 const SqKafkaTopic *
@@ -531,49 +674,7 @@ sq_kafka_call_free(SqKafkaCall *call)
 {
 	pthread_mutex_lock(&call->lock);
 	call->abandoned = true;
+	pthread_cond_signal(&call->wake);
 	pthread_mutex_unlock(&call->lock);
-	drop_call(call);
-}
-
-/* ---- Waking ---- */
-
-typedef struct SqWake
-{
-	SqKafkaLink *link;
-	int32 partition;
-	char topic[256];
-} SqWake;
-
-static void *
-wake_thread(void *arg)
-{
-	SqWake *wake = arg;
-	int64 low, high;
-
-	rd_kafka_query_watermark_offsets(wake->link->rk, wake->topic,
-									 wake->partition, &low, &high, 1000);
-	sq_kafka_link_waking(wake->link, false);
-	sq_kafka_link_drop(wake->link);
-	free(wake);
-	sq_kafka_thread_end();
-	return NULL;
-}
-
-void
-sq_kafka_call_wake(SqKafkaLink *link, const char *topic, int32 partition)
-{
-	SqWake *wake;
-
-	if (!sq_kafka_link_waking(link, true))
-		return;
-	wake = malloc(sizeof(SqWake));
-	wake->link = link;
-	wake->partition = partition;
-	strlcpy(wake->topic, topic, sizeof(wake->topic));
-	sq_kafka_link_hold(link);
-	if (sq_kafka_thread_start(wake_thread, wake))
-		return;
-	sq_kafka_link_waking(link, false);
-	sq_kafka_link_drop(link);
-	free(wake);
+	free_call(call);
 }

@@ -1,426 +1,484 @@
 /*
  * kafka_client.c
- *		Clients: a connection, its configuration, and the pool of idle ones.
+ *		Clients: making, watching and closing one librdkafka handle.
  *
- * Making a connection costs threads, sockets and some round trips, so a
- * process keeps a few idle clients and hands one out again when the whole
- * configuration is the same; a changed server or user mapping therefore never
- * meets an old client. Closing blocks and is done by a thread.
+ * A client is used by one owner at a time, but lives as long as anybody needs
+ * its handle: the owner, and every call that was abandoned while a thread is
+ * still inside librdkafka. Closing joins librdkafka's threads and may take
+ * long (a name that is being looked up can't be interrupted), so that it is
+ * always done by a thread of its own.
  *
- * Memory: malloc; librdkafka's threads see the SqKafkaLink alone. Locks: the
- * link's (see there); the pool belongs to the main thread.
+ * librdkafka tells its troubles by two callbacks: errors, when somebody serves
+ * its queue, and log lines, from any of its threads. Neither may palloc or
+ * throw; they leave a text and, for what waiting won't cure, a fault.
+ *
+ * Memory: malloc; freed by the thread that closes the client. Locks:
+ * client->lock guards what the callbacks write; «closing_lock» guards the list
+ * of clients to be closed. Nothing else is taken under either.
  */
+#include <librdkafka/rdkafka.h>
+
 #include "kafka/kafka_internal.h"
 
 #include <signal.h>
 
-#define POOL_SIZE 4
+typedef struct SqSetting
+{
+	const char *name;
+	const char *value;
+} SqSetting;
 
-/* What a reader wants, unless the server's options say otherwise. */
-static const SqKafkaProperty defaults[] = {
+/*
+ * What suits bounded reads unless the user says otherwise. A fetch that waits
+ * at the end of a partition delays the next request to that broker, hence the
+ * short fetch.wait.max.ms. Smaller fetches are faster: they stay in the cache
+ * until the records are used. Properties of later librdkafkas are skipped by
+ * earlier ones.
+ */
+static const SqSetting defaults[] = {
 	{"client.id", "streamsql"},
 	{"isolation.level", "read_committed"},
-	{"fetch.wait.max.ms", "10"}, /* also the time to learn of an end */
+	{"fetch.wait.max.ms", "10"},
+	{"fetch.error.backoff.ms", "100"},
+	{"fetch.queue.backoff.ms", "1"},
 	{"fetch.message.max.bytes", "262144"},
-	{"fetch.error.backoff.ms", "50"},
 	{"queued.min.messages", "30000"},
-	{"queued.max.messages.kbytes", "16384"},
-	{"reconnect.backoff.ms", "50"},
+	{"queued.max.messages.kbytes", "24576"},
 	{"reconnect.backoff.max.ms", "500"},
 	{"socket.nagle.disable", "true"},
-	{"topic.metadata.refresh.interval.ms", "30000"},
+	{"enable.metrics.push", "false"},
 };
 
-/* What the reading relies on. */
-static const SqKafkaProperty owned[] = {
+/* What is ours, whatever the user says. */
+static const SqSetting owned[] = {
 	{"enable.partition.eof", "true"},
 	{"auto.offset.reset", "error"},
 	{"enable.auto.commit", "false"},
+	{"auto.commit.enable", "false"},
 	{"enable.auto.offset.store", "false"},
 	{"allow.auto.create.topics", "false"},
+	{"log.queue", "false"},
 };
 
-static SqKafkaClient *pool[POOL_SIZE]; /* most recently used first */
+/* ---- Troubles ---- */
 
-/* ---- Links ---- */
-
-void
-sq_kafka_link_hold(SqKafkaLink *link)
-{
-	pthread_mutex_lock(&link->lock);
-	link->references++;
-	pthread_mutex_unlock(&link->lock);
-}
-
-static void *
-close_link(void *arg)
-{
-	SqKafkaLink *link = arg;
-
-	rd_kafka_destroy_flags(link->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-	pthread_mutex_destroy(&link->lock);
-	free(link);
-	sq_kafka_thread_end();
-	return NULL;
-}
-
-void
-sq_kafka_link_drop(SqKafkaLink *link)
-{
-	int left;
-
-	pthread_mutex_lock(&link->lock);
-	left = --link->references;
-	pthread_mutex_unlock(&link->lock);
-	if (left == 0 && !sq_kafka_thread_start(close_link, link))
-		rd_kafka_destroy(link->rk); /* out of threads: better late than never */
-}
-
-void
-sq_kafka_link_complain(SqKafkaLink *link, const char *what)
-{
-	const char *prefix = strstr(what, "]: ");
-
-	if (what[0] == '[' && prefix != NULL)
-		what = prefix + 3;
-	pthread_mutex_lock(&link->lock);
-	strlcpy(link->complaint, what, sizeof(link->complaint));
-	pthread_mutex_unlock(&link->lock);
-}
-
-bool
-sq_kafka_link_waking(SqKafkaLink *link, bool waking)
-{
-	bool changed;
-
-	pthread_mutex_lock(&link->lock);
-	changed = link->waking != waking;
-	link->waking = waking;
-	pthread_mutex_unlock(&link->lock);
-	return changed;
-}
-
-/* Called by any thread of librdkafka. */
+/* Keep a text as the last complaint; an error is worth more than a line of
+ * the log. Caller holds the lock. */
 static void
-log_callback(const rd_kafka_t *rk, int level, const char *facility,
-			 const char *line)
+keep_complaint(SqKafkaClient *client, const char *reason, bool is_error)
 {
-	SqKafkaLink *link = rd_kafka_opaque(rk);
+	size_t length = strnlen(reason, SQ_ERROR_TEXT - 1);
 
-	if (level <= 4 && strcmp(facility, "CONFWARN") != 0)
-		sq_kafka_link_complain(link, line);
-}
-
-/* ---- Making ---- */
-
-static bool
-set_all(rd_kafka_conf_t *conf, const SqKafkaProperty *properties, int count,
-		SqError *error)
-{
-	char reason[512];
-
-	for (int i = 0; i < count; i++)
-	{
-		if (rd_kafka_conf_set(conf, properties[i].name, properties[i].value,
-							  reason, sizeof(reason)) == RD_KAFKA_CONF_OK)
-			continue;
-		sq_error_set(error, ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE,
-					 "invalid value for Kafka property \"%s\"",
-					 properties[i].name);
-		sq_error_detail(error, "%s.", reason);
-		return false;
-	}
-	return true;
-}
-
-/* From 2.2 on librdkafka need not sleep when its queue is full. */
-static bool
-set_queue_backoff(rd_kafka_conf_t *conf)
-{
-	char reason[512];
-
-	return rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "0", reason,
-							 sizeof(reason)) == RD_KAFKA_CONF_OK;
-}
-
-static char *
-conf_value(const rd_kafka_conf_t *conf, const char *name)
-{
-	char value[512] = "";
-	size_t size = sizeof(value);
-
-	rd_kafka_conf_get(conf, name, value, &size);
-	return strdup(value);
-}
-
-/* The connection itself; takes conf over. */
-static rd_kafka_t *
-make_consumer(rd_kafka_conf_t *conf, SqError *error)
-{
-	char reason[512];
-	sigset_t all, old;
-	rd_kafka_t *rk;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rk == NULL)
-	{
-		rd_kafka_conf_destroy(conf);
-		sq_error_set(error, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
-					 "could not create a Kafka client");
-		sq_error_detail(error, "%s.", reason);
-	}
-	return rk;
-}
-
-static SqKafkaLink *
-make_link(rd_kafka_conf_t *conf, SqError *error)
-{
-	SqKafkaLink *link = calloc(1, sizeof(SqKafkaLink));
-
-	if (link == NULL)
-	{
-		rd_kafka_conf_destroy(conf);
-		sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
-		return NULL;
-	}
-	pthread_mutex_init(&link->lock, NULL);
-	link->references = 1;
-	rd_kafka_conf_set_opaque(conf, link);
-	rd_kafka_conf_set_log_cb(conf, log_callback);
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
-	link->rk = make_consumer(conf, error);
-	if (link->rk == NULL)
-	{
-		pthread_mutex_destroy(&link->lock);
-		free(link);
-		return NULL;
-	}
-	return link;
-}
-
-static void
-free_client(SqKafkaClient *client)
-{
-	free(client->key);
-	free(client->servers);
-	free(client);
-}
-
-/* A new client; takes key over. */
-static SqKafkaClient *
-make_client(const SqKafkaConfig *config, char *key, SqError *error)
-{
-	SqKafkaClient *client = calloc(1, sizeof(SqKafkaClient));
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	char *limit;
-
-	client->key = key;
-	client->needs_wake = !set_queue_backoff(conf);
-	if (!set_all(conf, defaults, lengthof(defaults), error) ||
-		!set_all(conf, config->properties, config->count, error) ||
-		!set_all(conf, owned, lengthof(owned), error))
-	{
-		rd_kafka_conf_destroy(conf);
-		free_client(client);
-		return NULL;
-	}
-	client->servers = conf_value(conf, "bootstrap.servers");
-	limit = conf_value(conf, "queued.min.messages");
-	client->queue_limit = atoll(limit);
-	free(limit);
-	client->link = make_link(conf, error);
-	if (client->link == NULL)
-	{
-		free_client(client);
-		return NULL;
-	}
-	return client;
-}
-
-/* ---- The pool ---- */
-
-static int
-compare_properties(const void *a, const void *b)
-{
-	const SqKafkaProperty *x = a;
-	const SqKafkaProperty *y = b;
-	int order = strcmp(x->name, y->name);
-
-	return order != 0 ? order : strcmp(x->value, y->value);
-}
-
-/* The whole configuration as one text. */
-static char *
-config_key(const SqKafkaConfig *config)
-{
-	size_t bytes = config->count * sizeof(SqKafkaProperty);
-	SqKafkaProperty *sorted = malloc(Max(bytes, 1));
-	size_t length = 1;
-	char *key, *end;
-
-	memcpy(sorted, config->properties, bytes);
-	qsort(sorted, config->count, sizeof(SqKafkaProperty), compare_properties);
-	for (int i = 0; i < config->count; i++)
-		length += strlen(sorted[i].name) + strlen(sorted[i].value) + 2;
-	end = key = malloc(length);
-	*end = '\0';
-	for (int i = 0; i < config->count; i++)
-	{
-		end = stpcpy(stpcpy(end, sorted[i].name), "=");
-		end = stpcpy(stpcpy(end, sorted[i].value), "\1");
-	}
-	free(sorted);
-	return key;
-}
-
-static void
-take_from_pool(int place)
-{
-	memmove(&pool[place], &pool[place + 1],
-			(POOL_SIZE - 1 - place) * sizeof(SqKafkaClient *));
-	pool[POOL_SIZE - 1] = NULL;
-}
-
-static void
-close_client(SqKafkaClient *client)
-{
-	if (client->spare != NULL)
-		sq_kafka_set_destroy(client->spare);
-	if (client->topic != NULL)
-		rd_kafka_topic_destroy(client->topic);
-	sq_kafka_link_drop(client->link);
-	free_client(client);
-}
-
-SqKafkaClient *
-sq_kafka_client_acquire(const SqKafkaConfig *config, SqError *error)
-{
-	char *key = config_key(config);
-
-	for (int i = 0; i < POOL_SIZE && pool[i] != NULL; i++)
-	{
-		SqKafkaClient *client = pool[i];
-		SqError old;
-
-		if (strcmp(client->key, key) != 0)
-			continue;
-		free(key);
-		take_from_pool(i);
-		sq_kafka_client_check(client, &old); /* yesterday's errors */
-		sq_kafka_link_complain(client->link, "");
-		return client;
-	}
-	return make_client(config, key, error);
-}
-
-void
-sq_kafka_client_release(SqKafkaClient *client, bool healthy)
-{
-	if (!healthy)
-	{
-		close_client(client);
+	if (client->complaint_is_error && !is_error)
 		return;
-	}
-	if (pool[POOL_SIZE - 1] != NULL)
-		close_client(pool[POOL_SIZE - 1]);
-	memmove(&pool[1], &pool[0], (POOL_SIZE - 1) * sizeof(SqKafkaClient *));
-	pool[0] = client;
+	while (length > 0 &&
+		   (reason[length - 1] == '.' || reason[length - 1] == ' ' ||
+			reason[length - 1] == '\n'))
+		length--;
+	memcpy(client->complaint, reason, length);
+	client->complaint[length] = '\0';
+	client->complaint_is_error = is_error;
 }
 
-bool
-sq_kafka_pool_shutdown(int timeout_ms)
+/* A connection that broke while TLS or SASL were talking is told as an error
+ * of these, but waiting may cure it. */
+static bool
+is_disconnect(const char *reason)
 {
-	while (pool[0] != NULL)
-	{
-		SqKafkaClient *client = pool[0];
+	static const char *const words[] = {"isconnect",       "ransport failure",
+										"onnection reset", "onnection closed",
+										"imed out",        "roken pipe"};
 
-		take_from_pool(0);
-		close_client(client);
-	}
-	return sq_kafka_thread_wait(timeout_ms);
+	for (int i = 0; i < lengthof(words); i++)
+		if (strstr(reason, words[i]) != NULL)
+			return true;
+	return false;
 }
 
-/* ---- State ---- */
-
-int
-sq_kafka_sqlstate(rd_kafka_resp_err_t code)
+/* Set a fault if the error is one. Caller holds the lock. */
+static void
+note_fault(SqKafkaClient *client, int code, const char *reason)
 {
+	SqError *fault = &client->fault;
+
 	switch (code)
 	{
-		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-			return ERRCODE_UNDEFINED_TABLE;
-		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-			return ERRCODE_INSUFFICIENT_PRIVILEGE;
-		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-			return ERRCODE_INVALID_NAME;
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
 		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-			return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
-		case RD_KAFKA_RESP_ERR__BAD_MSG:
-		case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-		case RD_KAFKA_RESP_ERR_INVALID_MSG:
-			return ERRCODE_DATA_CORRUPTED;
-		case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+			if (is_disconnect(reason))
+				return;
+			sq_error_set(fault, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+						 "could not log in to Kafka at \"%s\"",
+						 client->brokers);
+			break;
+		case RD_KAFKA_RESP_ERR__SSL:
+			if (is_disconnect(reason))
+				return;
+			sq_error_set(fault, ERRCODE_CONNECTION_FAILURE,
+						 "could not agree on TLS with Kafka at \"%s\"",
+						 client->brokers);
+			break;
+		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+			if (client->other_trouble)
+				return;
+			sq_error_set(fault, ERRCODE_CONNECTION_FAILURE,
+						 "could not find any host of Kafka at \"%s\"",
+						 client->brokers);
+			reason = client->complaint;
+			break;
+		case RD_KAFKA_RESP_ERR__RESOLVE:
+			return;
 		default:
-			return ERRCODE_CONNECTION_FAILURE;
+			client->other_trouble = true;
+			return;
 	}
+	if (reason[0] != '\0')
+		sq_error_detail(fault, "Kafka's client says: %s.", reason);
 }
 
-/* Will waiting not help? */
-static bool
-is_hopeless(rd_kafka_resp_err_t code)
+static void
+error_callback(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
-	return code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
-		   code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
-		   code == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM ||
-		   code == RD_KAFKA_RESP_ERR__SSL ||
-		   code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE ||
-		   code == RD_KAFKA_RESP_ERR__FATAL;
+	SqKafkaClient *client = opaque;
+
+	pthread_mutex_lock(&client->lock);
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		keep_complaint(client, reason, true);
+	note_fault(client, code, reason);
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* A line of the log: kept when nothing better was said. Warnings about the
+ * configuration are no complaints: a server has properties of producers too. */
+static void
+log_callback(const rd_kafka_t *rk, int level, const char *facility,
+			 const char *reason)
+{
+	SqKafkaClient *client = rk ? rd_kafka_opaque(rk) : NULL;
+
+	if (client == NULL || level > 4 || strcmp(facility, "CONFWARN") == 0)
+		return;
+	pthread_mutex_lock(&client->lock);
+	keep_complaint(client, reason, false);
+	pthread_mutex_unlock(&client->lock);
+}
+
+void
+sq_kafka_client_serve(SqKafkaClient *client)
+{
+	rd_kafka_poll(client->rk, 0);
+}
+
+SqStatus
+sq_kafka_client_fault(SqKafkaClient *client, SqError *error)
+{
+	SqStatus status = SQ_OK;
+
+	pthread_mutex_lock(&client->lock);
+	if (client->fault.sqlstate != 0)
+	{
+		*error = client->fault;
+		status = SQ_ERROR;
+	}
+	pthread_mutex_unlock(&client->lock);
+	return status;
 }
 
 SqStatus
 sq_kafka_client_check(SqKafkaClient *client, SqError *error)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_get_main(client->link->rk);
-	SqStatus status = SQ_OK;
-	rd_kafka_event_t *event;
+	sq_kafka_client_serve(client);
+	return sq_kafka_client_fault(client, error);
+}
 
-	while ((event = rd_kafka_queue_poll(queue, 0)) != NULL)
-	{
-		rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-
-		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			sq_kafka_link_complain(client->link,
-								   rd_kafka_event_error_string(event));
-		if (is_hopeless(code))
-		{
-			status = sq_error_set(error, sq_kafka_sqlstate(code),
-								  "could not connect to Kafka at \"%s\"",
-								  client->servers);
-			sq_error_detail(error, "%s.", rd_kafka_event_error_string(event));
-		}
-		rd_kafka_event_destroy(event);
-	}
-	rd_kafka_queue_destroy(queue);
-	return status;
+void
+sq_kafka_client_last_complaint(SqKafkaClient *client, char *complaint)
+{
+	pthread_mutex_lock(&client->lock);
+	strcpy(complaint, client->complaint);
+	pthread_mutex_unlock(&client->lock);
 }
 
 const char *
 sq_kafka_client_complaint(SqKafkaClient *client)
 {
-	static char copy[512];
+	sq_kafka_client_serve(client);
+	sq_kafka_client_last_complaint(client, client->told);
+	return client->told;
+}
 
-	pthread_mutex_lock(&client->link->lock);
-	strlcpy(copy, client->link->complaint, sizeof(copy));
-	pthread_mutex_unlock(&client->link->lock);
-	return copy;
+void
+sq_kafka_client_forget(SqKafkaClient *client)
+{
+	sq_kafka_client_serve(client);
+	pthread_mutex_lock(&client->lock);
+	sq_error_clear(&client->fault);
+	client->complaint[0] = '\0';
+	client->complaint_is_error = false;
+	client->other_trouble = false;
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* ---- Topics ---- */
+
+/* Caller holds the lock. */
+static bool
+is_known(const SqKafkaClient *client, const char *topic)
+{
+	for (int i = 0; i < client->known_count; i++)
+		if (strcmp(client->known[i], topic) == 0)
+			return true;
+	return false;
+}
+
+bool
+sq_kafka_client_knows(SqKafkaClient *client, const char *topic)
+{
+	bool known;
+
+	pthread_mutex_lock(&client->lock);
+	known = is_known(client, topic);
+	pthread_mutex_unlock(&client->lock);
+	return known;
+}
+
+void
+sq_kafka_client_learn(SqKafkaClient *client, const char *topic)
+{
+	char **grown;
+
+	pthread_mutex_lock(&client->lock);
+	if (!is_known(client, topic))
+	{
+		grown = realloc(client->known,
+						(client->known_count + 1) * sizeof(char *));
+		if (grown != NULL)
+		{
+			client->known = grown;
+			grown[client->known_count] = strdup(topic);
+			client->known_count += grown[client->known_count] != NULL;
+		}
+	}
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* ---- Closing ---- */
+
+static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
+static SqKafkaClient *closing = NULL;
+
+static void
+free_client(SqKafkaClient *client)
+{
+	sq_kafka_set_free_spares(client);
+	for (int i = 0; i < client->property_count; i++)
+	{
+		free((void *) client->properties[i].name);
+		free((void *) client->properties[i].value);
+	}
+	free(client->properties);
+	for (int i = 0; i < client->known_count; i++)
+		free(client->known[i]);
+	free(client->known);
+	free(client->brokers);
+	free(client->told);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+/* Body of a closing thread: whatever waits to be closed, one by one. */
+static void
+close_clients(void *unused)
+{
+	SqKafkaClient *client;
+
+	for (;;)
+	{
+		pthread_mutex_lock(&closing_lock);
+		client = closing;
+		if (client != NULL)
+			closing = client->next;
+		pthread_mutex_unlock(&closing_lock);
+		if (client == NULL)
+			return;
+		rd_kafka_destroy_flags(client->rk,
+							   RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		free_client(client);
+	}
+}
+
+SqKafkaClient *
+sq_kafka_client_hold(SqKafkaClient *client)
+{
+	atomic_fetch_add(&client->references, 1);
+	return client;
+}
+
+void
+sq_kafka_client_drop(SqKafkaClient *client)
+{
+	if (atomic_fetch_sub(&client->references, 1) > 1)
+		return;
+	pthread_mutex_lock(&closing_lock);
+	client->next = closing;
+	closing = client;
+	pthread_mutex_unlock(&closing_lock);
+	/* When there can't be a thread now, the next one takes it along. */
+	sq_kafka_thread_start(close_clients, NULL);
+}
+
+/* ---- Making ---- */
+
+static bool
+set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
+			 SqError *error)
+{
+	char reason[512];
+
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) ==
+		RD_KAFKA_CONF_OK)
+		return true;
+	sq_error_set(error, ERRCODE_INVALID_PARAMETER_VALUE,
+				 "invalid value for Kafka property \"%s\"", name);
+	sq_error_detail(error, "Kafka's client says: %s.", reason);
+	return false;
+}
+
+static bool
+set_all(rd_kafka_conf_t *conf, const SqSetting *settings, int count,
+		SqError *error)
+{
+	for (int i = 0; i < count; i++)
+		if (sq_kafka_property_exists(settings[i].name) &&
+			!set_property(conf, settings[i].name, settings[i].value, error))
+			return false;
+	return true;
+}
+
+/* A configuration of librdkafka for a client; NULL and an error. */
+static rd_kafka_conf_t *
+make_conf(SqKafkaClient *client, SqError *error)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool good = set_all(conf, defaults, lengthof(defaults), error);
+
+	for (int i = 0; good && i < client->property_count; i++)
+		good = set_property(conf, client->properties[i].name,
+							client->properties[i].value, error);
+	good = good && set_all(conf, owned, lengthof(owned), error);
+	if (!good)
+	{
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_error_cb(conf, error_callback);
+	rd_kafka_conf_set_log_cb(conf, log_callback);
+	return conf;
+}
+
+static int64
+number_of(const rd_kafka_conf_t *conf, const char *name)
+{
+	char value[32] = "";
+	size_t size = sizeof(value);
+
+	rd_kafka_conf_get(conf, name, value, &size);
+	return strtoll(value, NULL, 10);
+}
+
+static const char *
+brokers_of(const SqKafkaProperty *properties, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (strcmp(properties[i].name, "bootstrap.servers") == 0 ||
+			strcmp(properties[i].name, "metadata.broker.list") == 0)
+			return properties[i].value;
+	return "";
+}
+
+/* The client's own part, without a handle of librdkafka. */
+static SqKafkaClient *
+make_shell(const SqKafkaProperty *properties, int count)
+{
+	SqKafkaClient *client = calloc(1, sizeof(SqKafkaClient));
+
+	if (client == NULL)
+		return NULL;
+	pthread_mutex_init(&client->lock, NULL);
+	atomic_init(&client->references, 1);
+	client->properties = calloc(count + 1, sizeof(SqKafkaProperty));
+	client->brokers = strdup(brokers_of(properties, count));
+	client->told = calloc(1, SQ_ERROR_TEXT);
+	if (client->properties == NULL || client->brokers == NULL ||
+		client->told == NULL)
+	{
+		free_client(client);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		client->properties[i].name = strdup(properties[i].name);
+		client->properties[i].value = strdup(properties[i].value);
+		client->property_count++;
+		if (client->properties[i].name == NULL ||
+			client->properties[i].value == NULL)
+		{
+			free_client(client);
+			return NULL;
+		}
+	}
+	return client;
+}
+
+/* rd_kafka_new with all signals blocked for the threads it makes. */
+static rd_kafka_t *
+make_handle(rd_kafka_conf_t *conf, char *reason, size_t size)
+{
+	sigset_t all;
+	sigset_t old;
+	rd_kafka_t *rk;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, size);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rk;
+}
+
+SqKafkaClient *
+sq_kafka_client_create(const SqKafkaProperty *properties, int count,
+					   SqError *error)
+{
+	SqKafkaClient *client = make_shell(properties, count);
+	rd_kafka_conf_t *conf;
+	char reason[512];
+
+	if (client == NULL)
+	{
+		sq_kafka_error_memory(error);
+		return NULL;
+	}
+	conf = make_conf(client, error);
+	if (conf == NULL)
+	{
+		free_client(client);
+		return NULL;
+	}
+	client->queue_records = number_of(conf, "queued.min.messages");
+	client->queue_bytes = number_of(conf, "queued.max.messages.kbytes") * 1024;
+	client->sleeps_when_full =
+		!sq_kafka_property_exists("fetch.queue.backoff.ms");
+	client->rk = make_handle(conf, reason, sizeof(reason));
+	if (client->rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		sq_error_set(error, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+					 "could not make a Kafka client for \"%s\"",
+					 client->brokers);
+		sq_error_detail(error, "Kafka's client says: %s.", reason);
+		free_client(client);
+		return NULL;
+	}
+	return client;
 }

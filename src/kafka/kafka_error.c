@@ -69,7 +69,7 @@ sqlstate_of(int code)
 
 SqStatus
 sq_kafka_error_topic(SqError *error, int code, const char *topic,
-					 const char *text)
+					 const char *reason)
 {
 	switch (code)
 	{
@@ -88,11 +88,11 @@ sq_kafka_error_topic(SqError *error, int code, const char *topic,
 			return sq_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
 								"permission denied for topic \"%s\"", topic);
 		default:
-			sq_error_set(error, sqlstate_of(code), "could not read topic \"%s\"",
-						 topic);
+			sq_error_set(error, sqlstate_of(code),
+						 "could not read topic \"%s\"", topic);
 			sq_error_detail(error, "Kafka's client says: %s.",
-							text != NULL
-								? text
+							reason != NULL
+								? reason
 								: rd_kafka_err2str((rd_kafka_resp_err_t) code));
 			return SQ_ERROR;
 	}

@@ -33,9 +33,10 @@ struct SqKafkaClient
 	int property_count;
 	char *brokers; /* bootstrap.servers, for messages */
 
-	/* Of the reader's flow control; fixed once made. */
-	int queue_records; /* queued.min.messages */
-	int64 queue_bytes; /* queued.max.messages.kbytes, in bytes */
+	/* For the reader's flow control; fixed once made. */
+	int64 queue_records;   /* queued.min.messages */
+	int64 queue_bytes;     /* queued.max.messages.kbytes, in bytes */
+	bool sleeps_when_full; /* librdkafka before 2.2 */
 
 	/* The owner's alone: sets to use again. */
 	SqKafkaSet *spare_sets;
@@ -44,10 +45,12 @@ struct SqKafkaClient
 
 	/* Written by librdkafka's threads, under the lock. */
 	pthread_mutex_t lock;
-	SqError fault;					/* an error that waiting won't cure */
-	char complaint[SQ_ERROR_TEXT];	/* the last one */
-	bool complaint_is_error;		/* not merely a line of the log */
-	bool other_trouble;				/* brokers failed, but not by name */
+	char **known; /* topics that were seen to exist */
+	int known_count;
+	SqError fault;                 /* an error that waiting won't cure */
+	char complaint[SQ_ERROR_TEXT]; /* the last one */
+	bool complaint_is_error;       /* not merely a line of the log */
+	bool other_trouble;            /* brokers failed, but not by name */
 };
 
 /* ---- kafka_property.c ---- */
@@ -61,6 +64,9 @@ extern bool sq_kafka_property_exists(const char *name);
  * are sorted by name. NULL and an error if librdkafka refuses. */
 extern SqKafkaClient *sq_kafka_client_create(const SqKafkaProperty *properties,
 											 int count, SqError *error);
+/* Has this topic been seen to exist; it has. From any thread. */
+extern bool sq_kafka_client_knows(SqKafkaClient *client, const char *topic);
+extern void sq_kafka_client_learn(SqKafkaClient *client, const char *topic);
 /* Forget faults and complaints of an earlier owner. */
 extern void sq_kafka_client_forget(SqKafkaClient *client);
 extern SqKafkaClient *sq_kafka_client_hold(SqKafkaClient *client);
@@ -78,9 +84,9 @@ extern SqStatus sq_kafka_client_fault(SqKafkaClient *client, SqError *error);
 
 /* An error of librdkafka that goes by itself: keep on trying. */
 extern bool sq_kafka_error_is_transient(int code);
-/* An error about a topic as an SqError; text is librdkafka's, or NULL. */
+/* An error about a topic as an SqError; reason is librdkafka's, or NULL. */
 extern SqStatus sq_kafka_error_topic(SqError *error, int code,
-									 const char *topic, const char *text);
+									 const char *topic, const char *reason);
 extern SqStatus sq_kafka_error_memory(SqError *error);
 
 /* ---- kafka_thread.c ---- */
@@ -92,6 +98,30 @@ extern bool sq_kafka_thread_start(void (*run)(void *), void *argument);
 extern bool sq_kafka_thread_wait(int timeout_ms);
 /* Milliseconds of a clock that never goes back. */
 extern int64 sq_kafka_now(void);
+
+/* ---- kafka_flow.c ---- */
+
+typedef struct SqKafkaFlow
+{
+	bool needed; /* constant: so are the two limits of the queue */
+	int64 max_records;
+	int64 max_bytes;
+	int64 record_bytes; /* of keys and values, lately */
+	int64 length;       /* of the queue, when it was last looked at */
+	bool was_full;      /* nearly, since something arrived */
+	int64 idle_since;   /* empty and nothing arrived; 0: not so */
+	int64 next_wake;    /* no request before this time */
+	int pause_ms;       /* nor so soon after the next one */
+} SqKafkaFlow;
+
+extern void sq_kafka_flow_init(SqKafkaFlow *flow, const SqKafkaClient *client);
+/* Another assignment: the queue is empty. */
+extern void sq_kafka_flow_restart(SqKafkaFlow *flow);
+/* A set was handed out: how large are records? */
+extern void sq_kafka_flow_learn(SqKafkaFlow *flow, const SqRecordSet *set);
+/* The queue has this length after so many messages were taken from it: true
+ * when the threads of the brokers must be woken. */
+extern bool sq_kafka_flow_observe(SqKafkaFlow *flow, size_t length, int taken);
 
 /* ---- kafka_set.c ---- */
 

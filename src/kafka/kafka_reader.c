@@ -1,414 +1,151 @@
 /*
  * kafka_reader.c
- *		The reader over librdkafka's simple consumer.
+ *		Reading ranges of a topic by librdkafka's simple consumer.
  *
- * Every partition is consumed into one queue, which is emptied without waiting;
- * an eventfd tells when there is something in it. No group is joined and no
- * offset is committed. A partition's consumer is stopped as soon as its last
- * range is read, so that partitions that are done cost nothing.
+ * All partitions feed one queue, which tells an eventfd when it stops being
+ * empty. Each call takes a batch from it, keeps what lies in a range, and
+ * hands that out as a record set. There is no consumer group: what is read
+ * and when it ends is decided here alone.
  *
- * When a range ends, the next range of its partition starts by a seek, unless
- * the gap is small, which is read over. Messages fetched before a seek or an
- * assignment are dropped: within a batch by us, in the queue by librdkafka,
- * which marks each message with the version of the fetch it belongs to.
+ * A partition has a position: the next offset that nothing is known about. It
+ * moves forward with records and with the broker's word that the partition
+ * ends there. Ranges that end at or before it are finished; what comes from
+ * before it is dropped, so that a record is never handed out twice, however
+ * the fetches overlap. From one range to the next of the same partition the
+ * reader reads on through a small gap and seeks over a large one. A partition
+ * without ranges left is stopped, so that nothing of it is fetched any more.
  *
- * Flow control: librdkafka before 2.2 has a trap. A consumer slower than its
- * broker thread lets the queue grow to queued.min.messages; the thread then
- * sleeps up to a second and is not woken when the queue drains. Any request to
- * that broker does wake it, so one is sent (kafka_call.c) when the queue has
- * fallen below half of the limit and nothing came since the last look.
+ * Starting, seeking and stopping raise the version of the partition inside
+ * librdkafka, which drops what was queued under an earlier one: records of one
+ * assignment never come up in the next.
  *
- * Memory: malloc. Locks: none; main thread only.
+ * Memory: malloc; owned by whoever opened the reader. Locks: none; the queue
+ * is librdkafka's.
  */
+#include <librdkafka/rdkafka.h>
+
 #include "kafka/kafka_internal.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Gaps between ranges up to this many records are read over. */
-#define SMALL_GAP 2000
+/* Offsets that are cheaper to read through than to seek over: a seek costs a
+ * round trip and what had been fetched ahead. */
+#define SMALL_GAP 1000
 
-/* A partition and its ranges. */
 typedef struct SqPartition
 {
 	int32 id;
-	const SqKafkaRange *range; /* the current one */
-	int nranges;               /* from the current one on; 0: done */
-	bool running;              /* its consumer is started */
-	bool seeks;                /* starts its range after this batch */
+	bool started;                   /* librdkafka fetches it */
+	int64 position;                 /* what is before it is done with */
+	const SqKafkaRange *range;      /* the one being read, or NULL */
+	const SqKafkaRange *ranges_end; /* behind the last one of the partition */
 } SqPartition;
 
 struct SqKafkaReader
 {
 	SqKafkaClient *client;
-	char *name; /* of the topic */
-	int max_records;
+	rd_kafka_topic_t *topic;
+	rd_kafka_queue_t *queue;
 	int fd;
-	rd_kafka_queue_t *queue; /* of the current assignment */
-	rd_kafka_message_t **messages;
+	int max_records;
+	bool dirty; /* a partition could not be stopped */
+
 	SqKafkaRange *ranges;
-	SqPartition *partitions; /* ordered by id */
-	int npartitions;
-	int nactive;        /* partitions that are not done */
-	int64 queue_length; /* after the last batch */
+	SqPartition *partitions; /* by number */
+	int partition_count;
+	int unfinished; /* partitions with ranges left */
+
+	rd_kafka_message_t **messages; /* of the batch at hand */
+	SqKafkaFlow flow;
 	SqKafkaReaderStats stats;
 };
 
 /* ---- Opening and closing ---- */
 
-/* The client's handle of a topic; the last one is kept. */
-static rd_kafka_topic_t *
-client_topic(SqKafkaClient *client, const char *name)
+static bool
+open_queue(SqKafkaReader *reader)
 {
-	if (client->topic != NULL &&
-		strcmp(rd_kafka_topic_name(client->topic), name) == 0)
-		return client->topic;
-	if (client->topic != NULL)
-		rd_kafka_topic_destroy(client->topic);
-	client->topic = rd_kafka_topic_new(client->link->rk, name, NULL);
-	return client->topic;
+	static const uint64 one = 1;
+
+	reader->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (reader->fd < 0)
+		return false;
+	reader->queue = rd_kafka_queue_new(reader->client->rk);
+	rd_kafka_queue_io_event_enable(reader->queue, reader->fd, &one,
+								   sizeof(one));
+	return true;
+}
+
+static void
+free_reader(SqKafkaReader *reader)
+{
+	if (reader->queue != NULL)
+	{
+		rd_kafka_queue_io_event_enable(reader->queue, -1, NULL, 0);
+		rd_kafka_queue_destroy(reader->queue);
+	}
+	if (reader->topic != NULL)
+		rd_kafka_topic_destroy(reader->topic);
+	if (reader->fd >= 0)
+		close(reader->fd);
+	free(reader->messages);
+	free(reader->ranges);
+	free(reader->partitions);
+	free(reader);
 }
 
 SqKafkaReader *
 sq_kafka_reader_open(SqKafkaClient *client, const char *topic, int max_records,
 					 SqError *error)
 {
-	SqKafkaReader *reader;
-	int fd;
+	SqKafkaReader *reader = calloc(1, sizeof(SqKafkaReader));
 
-	if (client_topic(client, topic) == NULL)
+	if (reader == NULL)
 	{
-		sq_error_set(error, ERRCODE_INVALID_NAME,
-					 "topic \"%s\" can not be read", topic);
+		sq_kafka_error_memory(error);
 		return NULL;
 	}
-	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
-	{
-		sq_error_set(error, ERRCODE_INSUFFICIENT_RESOURCES,
-					 "could not create an event descriptor: %m");
-		return NULL;
-	}
-	reader = calloc(1, sizeof(SqKafkaReader));
 	reader->client = client;
-	reader->name = strdup(topic);
 	reader->max_records = max_records;
-	reader->fd = fd;
-	reader->messages = malloc(max_records * sizeof(rd_kafka_message_t *));
-	return reader;
+	reader->fd = -1;
+	sq_kafka_flow_init(&reader->flow, client);
+	reader->messages = calloc(max_records, sizeof(rd_kafka_message_t *));
+	if (reader->messages == NULL)
+		sq_kafka_error_memory(error);
+	else if ((reader->topic = rd_kafka_topic_new(client->rk, topic, NULL)) ==
+			 NULL)
+		sq_kafka_error_topic(error, rd_kafka_last_error(), topic, NULL);
+	else if (!open_queue(reader))
+		sq_error_set(error, ERRCODE_INSUFFICIENT_RESOURCES,
+					 "could not make a descriptor for Kafka");
+	else
+		return reader;
+	free_reader(reader);
+	return NULL;
 }
 
 static void
 stop_partition(SqKafkaReader *reader, SqPartition *partition)
 {
-	if (partition->running)
-		rd_kafka_consume_stop(reader->client->topic, partition->id);
-	partition->running = false;
-}
-
-/* Stop whatever is being read, and forget what came of it. */
-static void
-stop_all(SqKafkaReader *reader)
-{
-	for (int p = 0; p < reader->npartitions; p++)
-		stop_partition(reader, &reader->partitions[p]);
-	if (reader->queue != NULL)
-		rd_kafka_queue_destroy(reader->queue);
-	reader->queue = NULL;
-	free(reader->ranges);
-	free(reader->partitions);
-	reader->ranges = NULL;
-	reader->partitions = NULL;
-	reader->npartitions = reader->nactive = 0;
+	if (!partition->started)
+		return;
+	partition->started = false;
+	/* Waits for librdkafka's main thread, not for a broker. */
+	if (rd_kafka_consume_stop(reader->topic, partition->id) != 0)
+		reader->dirty = true;
 }
 
 bool
 sq_kafka_reader_close(SqKafkaReader *reader)
 {
-	stop_all(reader);
-	close(reader->fd);
-	free(reader->messages);
-	free(reader->name);
-	free(reader);
-	return true;
-}
+	bool clean;
 
-/* ---- Assigning ---- */
-
-static SqStatus
-start_partition(SqKafkaReader *reader, SqPartition *partition, SqError *error)
-{
-	stop_partition(reader, partition);
-	partition->seeks = false;
-	if (rd_kafka_consume_start_queue(reader->client->topic, partition->id,
-									 partition->range->begin,
-									 reader->queue) == 0)
-	{
-		partition->running = true;
-		return SQ_OK;
-	}
-	sq_error_set(error, ERRCODE_CONNECTION_FAILURE,
-				 "could not read topic \"%s\", partition %d", reader->name,
-				 partition->id);
-	sq_error_detail(error, "%s.", rd_kafka_err2str(rd_kafka_last_error()));
-	return SQ_ERROR;
-}
-
-/* Group the ranges by partition. */
-static void
-group_ranges(SqKafkaReader *reader, int count)
-{
-	reader->partitions = calloc(count, sizeof(SqPartition));
-	for (int i = 0; i < count; i++)
-	{
-		const SqKafkaRange *range = &reader->ranges[i];
-
-		if (i == 0 || range[-1].partition != range->partition)
-			reader->partitions[reader->npartitions++] =
-				(SqPartition){.id = range->partition, .range = range};
-		reader->partitions[reader->npartitions - 1].nranges++;
-	}
-	reader->nactive = reader->npartitions;
-}
-
-SqStatus
-sq_kafka_reader_assign(SqKafkaReader *reader, const SqKafkaRange *ranges,
-					   int count, SqError *error)
-{
-	static const uint64 one = 1;
-
-	stop_all(reader);
-	if (count == 0)
-		return SQ_OK;
-	reader->ranges = malloc(count * sizeof(SqKafkaRange));
-	memcpy(reader->ranges, ranges, count * sizeof(SqKafkaRange));
-	group_ranges(reader, count);
-	reader->queue = rd_kafka_queue_new(reader->client->link->rk);
-	rd_kafka_queue_io_event_enable(reader->queue, reader->fd, &one,
-								   sizeof(one));
-	reader->queue_length = 0;
-	for (int p = 0; p < reader->npartitions; p++)
-		if (start_partition(reader, &reader->partitions[p], error) != SQ_OK)
-			return SQ_ERROR;
-	return SQ_OK;
-}
-
-/* ---- Reading ---- */
-
-static SqPartition *
-find_partition(SqKafkaReader *reader, int32 id)
-{
-	int low = 0, high = reader->npartitions - 1;
-
-	while (low < high)
-	{
-		int middle = (low + high) / 2;
-
-		if (reader->partitions[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return &reader->partitions[low];
-}
-
-/* The current range was read to its end: on to the next. */
-static void
-next_range(SqKafkaReader *reader, SqPartition *partition)
-{
-	const SqKafkaRange *ended = partition->range++;
-
-	if (--partition->nranges == 0)
-		reader->nactive--;
-	else if (partition->range->begin - ended->end > SMALL_GAP)
-		partition->seeks = true;
-}
-
-/* Does a record belong to what is being read? Moves on where a range ends. */
-static bool
-accept_record(SqKafkaReader *reader, SqPartition *partition, int64 offset)
-{
-	bool accepted = false;
-
-	while (partition->nranges > 0 && !partition->seeks && !accepted)
-	{
-		if (offset < partition->range->begin)
-			return false;
-		accepted = offset < partition->range->end;
-		if (offset >= partition->range->end - 1)
-			next_range(reader, partition);
-	}
-	return accepted;
-}
-
-static SqStatus
-reading_error(SqKafkaReader *reader, const rd_kafka_message_t *message,
-			  SqError *error)
-{
-	SqPartition *partition = find_partition(reader, message->partition);
-
-	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-		message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-	{
-		sq_error_set(error, ERRCODE_SNAPSHOT_TOO_OLD,
-					 "records of topic \"%s\", partition %d, from offset %lld "
-					 "on are no longer there",
-					 reader->name, message->partition,
-					 (long long) partition->range->begin);
-		sq_error_hint(error, "They were deleted after the statement had "
-							 "started. Run it again.");
-		return SQ_ERROR;
-	}
-	sq_error_set(error, sq_kafka_sqlstate(message->err),
-				 "could not read topic \"%s\", partition %d", reader->name,
-				 message->partition);
-	sq_error_detail(error, "%s.", rd_kafka_message_errstr(message));
-	return SQ_ERROR;
-}
-
-/* A message that is not a record: an end, a trouble that passes, an error. */
-static SqStatus
-handle_event(SqKafkaReader *reader, const rd_kafka_message_t *message,
-			 SqError *error)
-{
-	SqPartition *partition = find_partition(reader, message->partition);
-	int sqlstate;
-
-	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-	{
-		while (partition->nranges > 0 && !partition->seeks &&
-			   message->offset >= partition->range->end)
-			next_range(reader, partition);
-		return SQ_OK;
-	}
-	if (partition->nranges == 0 || partition->seeks)
-		return SQ_OK;
-	sqlstate = sq_kafka_sqlstate(message->err);
-	if (sqlstate == ERRCODE_CONNECTION_FAILURE &&
-		message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
-		message->err != RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-	{
-		sq_kafka_link_complain(reader->client->link,
-							   rd_kafka_message_errstr(message));
-		return SQ_OK;
-	}
-	return reading_error(reader, message, error);
-}
-
-/* Sort out a batch of messages into a set; all of them end here. */
-static SqStatus
-take_messages(SqKafkaReader *reader, int count, SqRecordSet *set,
-			  SqError *error)
-{
-	SqStatus status = SQ_OK;
-
-	for (int i = 0; i < count; i++)
-	{
-		rd_kafka_message_t *message = reader->messages[i];
-
-		if (likely(message->err == RD_KAFKA_RESP_ERR_NO_ERROR))
-		{
-			if (accept_record(reader,
-							  find_partition(reader, message->partition),
-							  message->offset))
-			{
-				sq_kafka_set_add(set, message);
-				continue;
-			}
-		}
-		else if (status == SQ_OK)
-			status = handle_event(reader, message, error);
-		rd_kafka_message_destroy(message);
-	}
-	return status;
-}
-
-/* Stop partitions that are done; seek where the next range is far away. */
-static SqStatus
-move_partitions(SqKafkaReader *reader, SqError *error)
-{
-	for (int p = 0; p < reader->npartitions; p++)
-	{
-		SqPartition *partition = &reader->partitions[p];
-
-		if (partition->nranges == 0)
-			stop_partition(reader, partition);
-		else if (partition->seeks &&
-				 start_partition(reader, partition, error) != SQ_OK)
-			return SQ_ERROR;
-	}
-	return SQ_OK;
-}
-
-/* See «Flow control» above. */
-static void
-wake_broker(SqKafkaReader *reader, int taken)
-{
-	int64 length;
-
-	if (!reader->client->needs_wake || reader->nactive == 0)
-		return;
-	length = (int64) rd_kafka_queue_length(reader->queue);
-	if (length < reader->client->queue_limit / 2 &&
-		length + taken <= reader->queue_length)
-		for (int p = 0; p < reader->npartitions; p++)
-			if (reader->partitions[p].running)
-			{
-				sq_kafka_call_wake(reader->client->link, reader->name,
-								   reader->partitions[p].id);
-				break;
-			}
-	reader->queue_length = length;
-}
-
-/* One batch from the queue: its number of messages, or 0. */
-static int
-pop_messages(SqKafkaReader *reader)
-{
-	uint64 events;
-	ssize_t count;
-
-	if (read(reader->fd, &events, sizeof(events)) < 0)
-		events = 0; /* nothing new was signalled: there may still be some */
-	count = rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages,
-										 reader->max_records);
-	return (int) Max(count, 0);
-}
-
-SqStatus
-sq_kafka_reader_next(SqKafkaReader *reader, SqRecordSet **result,
-					 SqError *error)
-{
-	while (reader->nactive > 0)
-	{
-		SqRecordSet *set;
-		int active = reader->nactive;
-		int count = pop_messages(reader);
-		SqStatus status;
-
-		if (count == 0)
-		{
-			reader->stats.waits++;
-			return SQ_WAIT;
-		}
-		set = sq_kafka_set_create(reader->client, reader->max_records);
-		status = take_messages(reader, count, set, error);
-		if (status == SQ_OK)
-			status = move_partitions(reader, error);
-		if (status == SQ_OK && active == reader->nactive)
-			wake_broker(reader, count);
-		if (status == SQ_OK && set->count > 0)
-		{
-			reader->stats.messages += set->count;
-			reader->stats.bytes += set->bytes;
-			*result = set;
-			return SQ_OK;
-		}
-		sq_kafka_set_release(set);
-		if (status != SQ_OK)
-			return status;
-	}
-	return SQ_DONE;
+	for (int i = 0; i < reader->partition_count; i++)
+		stop_partition(reader, &reader->partitions[i]);
+	clean = !reader->dirty;
+	free_reader(reader);
+	return clean;
 }
 
 int
@@ -421,4 +158,297 @@ const SqKafkaReaderStats *
 sq_kafka_reader_stats(const SqKafkaReader *reader)
 {
 	return &reader->stats;
+}
+
+/* ---- Ranges ---- */
+
+/* Fetch the partition from this offset on, whatever it did before. */
+static SqStatus
+fetch_from(SqKafkaReader *reader, SqPartition *partition, int64 offset,
+		   SqError *error)
+{
+	int code = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+	if (partition->started)
+		code = rd_kafka_seek(reader->topic, partition->id, offset, 0);
+	else if (rd_kafka_consume_start_queue(reader->topic, partition->id, offset,
+										  reader->queue) != 0)
+		code = rd_kafka_last_error();
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return sq_kafka_error_topic(error, code,
+									rd_kafka_topic_name(reader->topic), NULL);
+	partition->started = true;
+	return SQ_OK;
+}
+
+/* Have room for partitions up to this number. */
+static bool
+make_partitions(SqKafkaReader *reader, int count)
+{
+	SqPartition *partitions;
+
+	if (count <= reader->partition_count)
+		return true;
+	partitions = realloc(reader->partitions, count * sizeof(SqPartition));
+	if (partitions == NULL)
+		return false;
+	memset(partitions + reader->partition_count, 0,
+		   (count - reader->partition_count) * sizeof(SqPartition));
+	for (int i = reader->partition_count; i < count; i++)
+		partitions[i].id = i;
+	reader->partitions = partitions;
+	reader->partition_count = count;
+	return true;
+}
+
+/* Take a copy of the ranges and give each partition its part. */
+static SqStatus
+take_ranges(SqKafkaReader *reader, const SqKafkaRange *ranges, int count,
+			SqError *error)
+{
+	SqKafkaRange *copy = realloc(reader->ranges, count * sizeof(SqKafkaRange));
+
+	for (int i = 0; i < reader->partition_count; i++)
+		reader->partitions[i].range = NULL;
+	reader->unfinished = 0;
+	if (copy == NULL)
+		return count > 0 ? sq_kafka_error_memory(error) : SQ_OK;
+	reader->ranges = copy;
+	memcpy(copy, ranges, count * sizeof(SqKafkaRange));
+	if (!make_partitions(reader, copy[count - 1].partition + 1))
+		return sq_kafka_error_memory(error);
+	for (int i = 0; i < count; i++)
+	{
+		SqPartition *partition = &reader->partitions[copy[i].partition];
+
+		if (partition->range == NULL)
+		{
+			partition->range = &copy[i];
+			reader->unfinished++;
+		}
+		partition->ranges_end = &copy[i + 1];
+	}
+	return SQ_OK;
+}
+
+SqStatus
+sq_kafka_reader_assign(SqKafkaReader *reader, const SqKafkaRange *ranges,
+					   int count, SqError *error)
+{
+	if (take_ranges(reader, ranges, count, error) != SQ_OK)
+		return SQ_ERROR;
+	for (int i = 0; i < reader->partition_count; i++)
+	{
+		SqPartition *partition = &reader->partitions[i];
+
+		if (partition->range == NULL)
+		{
+			stop_partition(reader, partition);
+			continue;
+		}
+		partition->position = partition->range->begin;
+		if (fetch_from(reader, partition, partition->position, error) != SQ_OK)
+			return SQ_ERROR;
+	}
+	sq_kafka_flow_restart(&reader->flow);
+	return SQ_OK;
+}
+
+/* Everything before this offset is done with: go to the next range when the
+ * one at hand ends there, stop after the last. */
+static SqStatus
+advance(SqKafkaReader *reader, SqPartition *partition, int64 position,
+		SqError *error)
+{
+	const SqKafkaRange *range = partition->range;
+
+	partition->position = position;
+	if (likely(position < range->end))
+		return SQ_OK;
+	while (range < partition->ranges_end && range->end <= position)
+		range++;
+	if (range == partition->ranges_end)
+	{
+		partition->range = NULL;
+		reader->unfinished--;
+		stop_partition(reader, partition);
+		return SQ_OK;
+	}
+	partition->range = range;
+	if (range->begin > position + SMALL_GAP)
+		return fetch_from(reader, partition, range->begin, error);
+	return SQ_OK;
+}
+
+/* ---- Messages ---- */
+
+/* A message that is no record: the end of a partition, or trouble. */
+static SqStatus
+take_error(SqKafkaReader *reader, const rd_kafka_message_t *message,
+		   SqPartition *partition, SqError *error)
+{
+	const char *topic = rd_kafka_topic_name(reader->topic);
+
+	switch (message->err)
+	{
+		case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+			if (message->offset <= partition->position)
+				return SQ_OK;
+			return advance(reader, partition, message->offset, error);
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		case RD_KAFKA_RESP_ERR__NO_OFFSET:
+			sq_error_set(error, ERRCODE_FDW_ERROR,
+						 "records of topic \"%s\", partition %d from offset "
+						 "%lld on are no longer there",
+						 topic, partition->id, (long long) partition->position);
+			sq_error_detail(error, "Retention or deletion of the topic removed "
+								   "them after the scan had started.");
+			return SQ_ERROR;
+		default:
+			if (sq_kafka_error_is_transient(message->err))
+				return SQ_OK;
+			return sq_kafka_error_topic(error, message->err, topic,
+										rd_kafka_message_errstr(message));
+	}
+}
+
+/* Put the message into the set, or drop it. */
+static SqStatus
+take_message(SqKafkaReader *reader, rd_kafka_message_t *message,
+			 SqKafkaSet *set, SqError *error)
+{
+	SqPartition *partition = &reader->partitions[message->partition];
+	int64 offset = message->offset;
+	SqStatus status = SQ_OK;
+
+	if (unlikely(partition->range == NULL))
+		status = SQ_OK;
+	else if (unlikely(message->err != RD_KAFKA_RESP_ERR_NO_ERROR))
+		status = take_error(reader, message, partition, error);
+	else if (likely(offset >= partition->position))
+	{
+		status = advance(reader, partition, offset, error);
+		if (likely(partition->range != NULL &&
+				   offset >= partition->range->begin))
+		{
+			sq_kafka_set_add(set, message);
+			if (status == SQ_OK)
+				status = advance(reader, partition, offset + 1, error);
+			return status;
+		}
+	}
+	rd_kafka_message_destroy(message);
+	return status;
+}
+
+/* Is the message of a partition that was assigned? librdkafka's general
+ * errors are of none. */
+static bool
+is_ours(const SqKafkaReader *reader, const rd_kafka_message_t *message)
+{
+	return message->partition >= 0 &&
+		   message->partition < reader->partition_count;
+}
+
+/* Sort a batch into the set; on an error the rest of it is freed. */
+static SqStatus
+take_batch(SqKafkaReader *reader, int count, SqKafkaSet *set, SqError *error)
+{
+	SqStatus status = SQ_OK;
+
+	for (int i = 0; i < count; i++)
+	{
+		rd_kafka_message_t *message = reader->messages[i];
+
+		if (likely(status == SQ_OK && is_ours(reader, message)))
+			status = take_message(reader, message, set, error);
+		else
+			rd_kafka_message_destroy(message);
+	}
+	return status;
+}
+
+/* Messages that are there now into reader->messages; their number. */
+static int
+poll_queue(SqKafkaReader *reader)
+{
+	uint64 drained;
+	ssize_t count = rd_kafka_consume_batch_queue(
+		reader->queue, 0, reader->messages, reader->max_records);
+
+	if (count > 0)
+		return (int) count;
+	/* Empty: only what comes after this may make the descriptor readable. */
+	if (read(reader->fd, &drained, sizeof(drained)) < 0)
+		return 0;
+	count = rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages,
+										 reader->max_records);
+	return (int) Max(count, 0);
+}
+
+/* Send a request to every broker that leads an unfinished partition, which
+ * wakes its thread; the answer is dropped when it comes. A timeout of zero
+ * makes this return at once (rd_kafka_query_watermark_offsets would wait). */
+static void
+wake_brokers(SqKafkaReader *reader)
+{
+	const char *topic = rd_kafka_topic_name(reader->topic);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(reader->unfinished);
+
+	for (int i = 0; i < reader->partition_count; i++)
+		if (reader->partitions[i].range != NULL)
+			rd_kafka_topic_partition_list_add(list, topic, i)->offset =
+				RD_KAFKA_OFFSET_END;
+	rd_kafka_offsets_for_times(reader->client->rk, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Fill the set from the queue until it has a record: SQ_OK, SQ_WAIT, SQ_DONE
+ * or SQ_ERROR. */
+static SqStatus
+fill_set(SqKafkaReader *reader, SqKafkaSet *set, SqError *error)
+{
+	while (reader->unfinished > 0)
+	{
+		int count = poll_queue(reader);
+
+		if (sq_kafka_flow_observe(&reader->flow,
+								  rd_kafka_queue_length(reader->queue), count))
+			wake_brokers(reader);
+		if (count == 0)
+			return SQ_WAIT;
+		if (take_batch(reader, count, set, error) != SQ_OK)
+			return SQ_ERROR;
+		if (set->base.count > 0)
+			return SQ_OK;
+	}
+	return SQ_DONE;
+}
+
+SqStatus
+sq_kafka_reader_next(SqKafkaReader *reader, SqRecordSet **set, SqError *error)
+{
+	SqKafkaSet *filled;
+	SqStatus status;
+
+	*set = NULL;
+	if (reader->unfinished == 0)
+		return SQ_DONE;
+	filled = sq_kafka_set_take(reader->client, reader->max_records);
+	if (filled == NULL)
+		return sq_kafka_error_memory(error);
+	status = fill_set(reader, filled, error);
+	if (status != SQ_OK)
+	{
+		reader->stats.waits += status == SQ_WAIT;
+		sq_kafka_set_release(&filled->base);
+		return status;
+	}
+	sq_kafka_flow_learn(&reader->flow, &filled->base);
+	reader->stats.messages += filled->base.count;
+	reader->stats.bytes += filled->base.bytes;
+	*set = &filled->base;
+	return SQ_OK;
 }

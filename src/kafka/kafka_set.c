@@ -132,21 +132,18 @@ sq_kafka_set_free_spares(SqKafkaClient *client)
 	client->spare_count = 0;
 }
 
-/* Have room for one more header than count. */
-static bool
+/* Have room for this many headers. Without memory there is no way on: a header
+ * must not be lost silently, and the door has no error here. */
+static void
 make_header_room(SqKafkaSet *set, int count)
 {
-	int capacity = Max(8, set->header_capacity * 2);
-	SqHeader *headers;
-
-	if (count < set->header_capacity)
-		return true;
-	headers = realloc(set->headers, capacity * sizeof(SqHeader));
-	if (headers == NULL)
-		return false;
-	set->headers = headers;
-	set->header_capacity = capacity;
-	return true;
+	if (count <= set->header_capacity)
+		return;
+	free(set->headers);
+	set->headers = malloc(count * sizeof(SqHeader));
+	if (set->headers == NULL)
+		abort();
+	set->header_capacity = count;
 }
 
 const SqHeader *
@@ -162,9 +159,10 @@ sq_kafka_set_headers(SqRecordSet *base, int record, int *count)
 	if (rd_kafka_message_headers(set->messages[record], &headers) !=
 		RD_KAFKA_RESP_ERR_NO_ERROR)
 		return NULL;
-	while (rd_kafka_header_get_all(headers, *count, &name, &value, &length) ==
-			   RD_KAFKA_RESP_ERR_NO_ERROR &&
-		   make_header_room(set, *count))
+	make_header_room(set, (int) rd_kafka_header_cnt(headers));
+	while (*count < set->header_capacity &&
+		   rd_kafka_header_get_all(headers, *count, &name, &value, &length) ==
+			   RD_KAFKA_RESP_ERR_NO_ERROR)
 		set->headers[(*count)++] = (SqHeader){name, {value, length}};
 	return *count > 0 ? set->headers : NULL;
 }
