@@ -3,6 +3,9 @@
 
 \echo Use "CREATE EXTENSION streamsql" to load this file. \quit
 
+COMMENT ON SCHEMA streamsql IS
+'Functions and types of extension streamsql: SQL over Kafka topics. What only looks (topics, partitions) checks the privileges of its caller.';
+
 GRANT USAGE ON SCHEMA streamsql TO PUBLIC;
 
 -- ---- The wrapper ----
@@ -59,7 +62,7 @@ COMMENT ON FUNCTION streamsql.topics(name) IS
 'Topics of a server''s cluster and their number of partitions, without Kafka''s internal ones, ordered by name, as the caller''s user mapping may see them. Needs USAGE on the server. Errors: 42704 no such server, 42501 no USAGE, 42809 a server of another wrapper, 08006 no answer within streamsql.broker_timeout.';
 
 CREATE FUNCTION streamsql.partitions(
-	"table" regclass,
+	foreign_table regclass,
 	OUT partition int4,
 	OUT low int8,
 	OUT high int8

@@ -13,7 +13,8 @@ run_unprivileged()
 	copy=$(mktemp -d /tmp/streamsql.XXXXXX)
 	mkdir "$copy/tree"
 	(cd "$root" && tar cf - --exclude=./.git --exclude=./build/log \
-		--exclude=./build/lint --exclude=./build/run .) |
+		--exclude=./build/lint --exclude=./build/run \
+		--exclude=./build/bench .) |
 		tar xf - -C "$copy/tree"
 	chown -R "$user" "$copy"
 	(cd "$copy/tree" && setpriv --reuid="$user" --regid="$(id -g "$user")" \

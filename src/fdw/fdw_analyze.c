@@ -169,7 +169,7 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	sample.row_context = AllocSetContextCreate(
 		CurrentMemoryContext, "streamsql sample", ALLOCSET_DEFAULT_SIZES);
 	sample.feed = sq_fdw_feed_create(rel, GetUserId(), attrs);
-	sample.converter = sq_fdw_converter_create(sample.feed, attrs);
+	sample.converter = sq_fdw_converter_create(sample.feed);
 	reservoir_init_selection_state(&sample.reservoir, targrows);
 	sq_fdw_feed_start(sample.feed, ranges, nranges);
 	sample_rows(&sample);

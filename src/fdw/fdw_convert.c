@@ -73,7 +73,7 @@ init_target(SqConverter *c, SqTarget *target, int attr)
 }
 
 SqConverter *
-sq_fdw_converter_create(SqFeed *feed, Bitmapset *attrs)
+sq_fdw_converter_create(SqFeed *feed)
 {
 	SqConverter *c = palloc0(sizeof(SqConverter));
 	int a = -1;
@@ -82,11 +82,9 @@ sq_fdw_converter_create(SqFeed *feed, Bitmapset *attrs)
 	c->context = CurrentMemoryContext;
 	c->guarded = feed->rel->on_error != SQ_ON_ERROR_STOP;
 	c->other_encoding = GetDatabaseEncoding() != PG_UTF8;
-	/* row counts must not depend on what is selected */
-	if (c->guarded)
-		attrs = feed->attrs;
-	c->targets = palloc0(Max(bms_num_members(attrs), 1) * sizeof(SqTarget));
-	while ((a = bms_next_member(attrs, a)) >= 0)
+	c->targets =
+		palloc0(Max(bms_num_members(feed->attrs), 1) * sizeof(SqTarget));
+	while ((a = bms_next_member(feed->attrs, a)) >= 0)
 	{
 		SqTarget *target = &c->targets[c->ntargets++];
 

@@ -11,13 +11,12 @@
 
 typedef struct SqConverter SqConverter;
 
-/* A converter of the wanted attributes (numbers - 1) of a feed's rows,
- * palloc'd in the current context. */
-extern SqConverter *sq_fdw_converter_create(SqFeed *feed, Bitmapset *attrs);
+/* A converter of a feed's rows, palloc'd in the current context. */
+extern SqConverter *sq_fdw_converter_create(SqFeed *feed);
 
 /*
- * The current row of the feed into arrays over all attributes; what isn't
- * wanted becomes NULL. Values are palloc'd in the current context or point
+ * The attributes of the feed, of its current row, into arrays over all
+ * attributes; the others are left alone. Values are palloc'd in the current context or point
  * into the batch. False: the record could not be decoded and is to be skipped.
  * Throws where on_error is stop.
  */

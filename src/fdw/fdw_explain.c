@@ -128,7 +128,7 @@ explain_constants(const SqScan *scan, ExplainState *es)
 	explain_time(&region, es);
 }
 
-/* What was read: partition: first to last offset, … */
+/* What was read: partition: offsets, offsets; partition: … */
 static void
 explain_ranges(const SqScan *scan, ExplainState *es)
 {
@@ -144,7 +144,8 @@ explain_ranges(const SqScan *scan, ExplainState *es)
 		partitions += first;
 		if (i >= MAX_SHOWN)
 			continue;
-		appendStringInfoString(&out, i > 0 ? ", " : "");
+		if (i > 0)
+			appendStringInfoString(&out, first ? "; " : ", ");
 		if (first)
 			appendStringInfo(&out, "%d: ", range->partition);
 		append_interval(&out, range->begin, range->end - 1);

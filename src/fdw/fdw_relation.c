@@ -112,17 +112,17 @@ source_types(SqSource source, Oid types[2])
 }
 
 static void
-refuse_type(const SqAttribute *attribute, const char *what, const char *types)
+refuse_type(const SqAttribute *attribute, const char *but)
 {
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("column \"%s\" is of type %s but %s is of type %s",
-						   attribute->name,
-						   format_type_with_typemod(attribute->type,
-													attribute->typmod),
-						   what, types),
-					get_typtype(attribute->type) == TYPTYPE_DOMAIN
-						? errdetail("A domain is not accepted here.")
-						: 0));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATATYPE_MISMATCH),
+		 errmsg("column \"%s\" is of type %s but %s", attribute->name,
+				format_type_with_typemod(attribute->type, attribute->typmod),
+				but),
+		 get_typtype(attribute->type) == TYPTYPE_DOMAIN
+			 ? errdetail("A domain is not accepted here.")
+			 : 0));
 }
 
 /* Headers and metadata come in one type each; nothing is converted. */
@@ -138,7 +138,7 @@ check_source_type(const SqAttribute *attribute)
 	if (attribute->type == types[0] ||
 		(ntypes == 2 && attribute->type == types[1]))
 	{
-		/* Milliseconds can't be told from what timestamptz(3) keeps. */
+		/* A lower precision than Kafka's would lose what was sent. */
 		if (attribute->source != SQ_SOURCE_TIMESTAMP || attribute->typmod < 0 ||
 			attribute->typmod >= KAFKA_PRECISION)
 			return;
@@ -147,10 +147,12 @@ check_source_type(const SqAttribute *attribute)
 			   ? "a header"
 			   : psprintf("metadata \"%s\"",
 						  sq_fdw_option_metadata(attribute->source));
-	refuse_type(attribute, what,
-				ntypes == 1 ? format_type_be(types[0])
-							: psprintf("%s or %s", format_type_be(types[0]),
-									   format_type_be(types[1])));
+	refuse_type(
+		attribute,
+		ntypes == 1
+			? psprintf("%s is of type %s", what, format_type_be(types[0]))
+			: psprintf("%s is of type %s or %s", what, format_type_be(types[0]),
+					   format_type_be(types[1])));
 }
 
 /* Numbers become moments without PostgreSQL's input functions, which alone
@@ -164,9 +166,8 @@ check_epoch_type(const SqAttribute *attribute)
 		 attribute->type == TIMESTAMPTZOID) &&
 		(attribute->typmod < 0 || attribute->typmod >= NATIVE_PRECISION))
 		return;
-	refuse_type(attribute, "option \"epoch\"",
-				"timestamp with time zone, timestamp without time zone or "
-				"date");
+	refuse_type(attribute, "option \"epoch\" needs type timestamp with time "
+						   "zone, timestamp without time zone or date");
 }
 
 /* ---- Batch columns ---- */
@@ -306,8 +307,7 @@ refuse_second(const char *relation, const SqAttribute *attribute,
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-			 errmsg("foreign table \"%s\" cannot have more than one column of "
-					"the %s",
+			 errmsg("foreign table \"%s\" cannot have more than one %s column",
 					relation, part),
 			 errdetail("With %s \"raw\" the whole %s is one column, and column "
 					   "\"%s\" would be the second.",

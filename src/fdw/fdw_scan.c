@@ -74,7 +74,7 @@ sq_fdw_begin_scan(ForeignScanState *node, int eflags)
 	scan->region_context = AllocSetContextCreate(
 		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
 	scan->feed = sq_fdw_feed_create(scan->rel, scan->userid, scan->attrs);
-	scan->converter = sq_fdw_converter_create(scan->feed, scan->attrs);
+	scan->converter = sq_fdw_converter_create(scan->feed);
 	if (!is_worker_scan(node))
 		scan->topic =
 			sq_fdw_snapshot(node->ss.ps.state, scan->rel, scan->userid);
