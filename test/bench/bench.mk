@@ -13,7 +13,7 @@ BENCH_READER   = $(wildcard src/base/*.c src/kafka/*.c) \
                  test/bench/bench_util.c test/bench/reader_work.c
 
 .PHONY: bench
-bench: all $(BENCH)/raw_consumer $(BENCH)/reader_work build/bin/fill
+bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/reader_work build/bin/fill
 	@PG_CONFIG="$(PG_CONFIG)" test/bench/bench.py --rows "$(ROWS)" \
 		--rounds "$(ROUNDS)" --only "$(ONLY)" \
 		$(if $(BOOTSTRAP),--bootstrap "$(BOOTSTRAP)")

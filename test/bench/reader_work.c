@@ -9,6 +9,7 @@
  * allows on this machine.
  *
  *	reader_work -b BROKERS -t TOPIC [-n BATCH] [-w NS]
+ *		[-X PROPERTY=VALUE]...
  *
  * Memory: what the reader holds. Locks: none, one thread of ours.
  */
@@ -21,7 +22,8 @@
 #include "bench_util.h"
 #include "kafka/kafka.h"
 
-#define TIMEOUT_MS 10000
+#define TIMEOUT_MS     10000
+#define MAX_PROPERTIES 16
 
 static void
 die(const char *what, const SqError *error)
@@ -35,7 +37,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: reader_work -b BROKERS -t TOPIC [-n BATCH] "
-					"[-w NS]\n");
+					"[-w NS] [-X PROPERTY=VALUE]...\n");
 	exit(2);
 }
 
@@ -100,12 +102,10 @@ read_all(SqKafkaReader *reader, int work_ns)
 }
 
 static void
-measure(const char *brokers, const char *topic, int batch, int work_ns)
+measure(const SqKafkaConfig *config, const char *topic, int batch, int work_ns)
 {
-	SqKafkaProperty property = {"bootstrap.servers", brokers};
-	SqKafkaConfig config = {1, &property};
 	SqError error;
-	SqKafkaClient *client = sq_kafka_client_acquire(&config, &error);
+	SqKafkaClient *client = sq_kafka_client_acquire(config, &error);
 	SqKafkaReader *reader;
 	const SqKafkaReaderStats *stats;
 	SqKafkaRange *ranges;
@@ -137,20 +137,34 @@ measure(const char *brokers, const char *topic, int batch, int work_ns)
 	free(ranges);
 }
 
+static SqKafkaProperty
+parse_property(char *pair)
+{
+	char *equals = strchr(pair, '=');
+
+	if (!equals)
+		usage();
+	*equals = '\0';
+	return (SqKafkaProperty){pair, equals + 1};
+}
+
 int
 main(int argc, char **argv)
 {
-	const char *brokers = NULL;
+	SqKafkaProperty properties[MAX_PROPERTIES];
+	SqKafkaConfig config = {0, properties};
 	const char *topic = NULL;
 	int batch = 1024;
 	int work_ns = 600;
 	int option;
 
-	while ((option = getopt(argc, argv, "b:t:n:w:")) != -1)
+	while ((option = getopt(argc, argv, "b:t:n:w:X:")) != -1 &&
+		   config.count < MAX_PROPERTIES)
 		switch (option)
 		{
 			case 'b':
-				brokers = optarg;
+				properties[config.count++] =
+					(SqKafkaProperty){"bootstrap.servers", optarg};
 				break;
 			case 't':
 				topic = optarg;
@@ -161,12 +175,15 @@ main(int argc, char **argv)
 			case 'w':
 				work_ns = atoi(optarg);
 				break;
+			case 'X':
+				properties[config.count++] = parse_property(optarg);
+				break;
 			default:
 				usage();
 		}
-	if (!brokers || !topic)
+	if (config.count == 0 || !topic)
 		usage();
 	sq_bench_calibrate();
-	measure(brokers, topic, batch, work_ns);
+	measure(&config, topic, batch, work_ns);
 	return 0;
 }

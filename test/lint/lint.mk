@@ -10,7 +10,7 @@ LINT      = test/lint
 LINT_TREE = build/lint/tree
 
 .PHONY: lint lint-source lint-build lint-selftest
-lint:
+lint: test-deps
 	@status=0; \
 	$(MAKE) --no-print-directory lint-selftest || status=1; \
 	$(MAKE) --no-print-directory lint-build || status=1; \
