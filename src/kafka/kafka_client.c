@@ -250,8 +250,8 @@ sq_kafka_client_learn(SqKafkaClient *client, const char *topic)
 	pthread_mutex_lock(&client->lock);
 	if (!is_known(client, topic))
 	{
-		grown = realloc(client->known,
-						(client->known_count + 1) * sizeof(char *));
+		grown =
+			realloc(client->known, (client->known_count + 1) * sizeof(char *));
 		if (grown != NULL)
 		{
 			client->known = grown;

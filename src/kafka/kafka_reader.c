@@ -206,13 +206,16 @@ static SqStatus
 take_ranges(SqKafkaReader *reader, const SqKafkaRange *ranges, int count,
 			SqError *error)
 {
-	SqKafkaRange *copy = realloc(reader->ranges, count * sizeof(SqKafkaRange));
+	SqKafkaRange *copy;
 
 	for (int i = 0; i < reader->partition_count; i++)
 		reader->partitions[i].range = NULL;
 	reader->unfinished = 0;
+	if (count == 0)
+		return SQ_OK;
+	copy = realloc(reader->ranges, count * sizeof(SqKafkaRange));
 	if (copy == NULL)
-		return count > 0 ? sq_kafka_error_memory(error) : SQ_OK;
+		return sq_kafka_error_memory(error);
 	reader->ranges = copy;
 	memcpy(copy, ranges, count * sizeof(SqKafkaRange));
 	if (!make_partitions(reader, copy[count - 1].partition + 1))
