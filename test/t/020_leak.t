@@ -1,0 +1,103 @@
+# Failing and cancelled queries leave no thread, descriptor or memory behind.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use StreamSQL::Broker;
+use StreamSQL::Instance;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $broker = StreamSQL::Broker->start('mock');
+my $node = StreamSQL::Instance::start($broker);
+$broker->fill("topic\tt\t4\nrepeat\t20000\tt\t-\t-\tk%d\t{\"n\":%d,\"s\":\"x\"}\n"
+	  . "topic\tbad\t1\nrepeat\t3000\tbad\t0\t-\tk\t{\"n\":%d}\nrecord\tbad\t0\t-\tk\tno\n");
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE t (n int, s text) SERVER kafka OPTIONS (topic 't');
+	CREATE FOREIGN TABLE bad (n int) SERVER kafka OPTIONS (topic 'bad');
+	CREATE FOREIGN TABLE none (n int) SERVER kafka OPTIONS (topic 'none');
+	CREATE SERVER away FOREIGN DATA WRAPPER streamsql
+	OPTIONS (bootstrap_servers '127.0.0.1:1');
+	CREATE FOREIGN TABLE away (n int) SERVER away OPTIONS (topic 't');
+	CREATE FUNCTION fail(query text, times int) RETURNS int
+	LANGUAGE plpgsql AS $$
+	DECLARE
+		failed int = 0;
+	BEGIN
+		FOR i IN 1..times LOOP
+			BEGIN
+				EXECUTE query;
+			EXCEPTION WHEN OTHERS OR query_canceled THEN
+				failed := failed + 1;
+			END;
+		END LOOP;
+		RETURN failed;
+	END
+	$$;));
+
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+my $pid = $session->query('SELECT pg_backend_pid()');
+
+# Threads end a little after the query that abandoned them.
+sub settled
+{
+	my ($threads) = @_;
+	my $usage;
+	for (1 .. 100)
+	{
+		$usage = StreamSQL::Instance::usage($pid);
+		last if $usage->{threads} <= $threads;
+		sleep 0.1;
+	}
+	return $usage;
+}
+
+# Run something once to warm up, then often, and compare.
+sub check
+{
+	my ($name, $once, $often, $expected) = @_;
+	$session->query($once);
+	$session->{stderr} = '';
+	sleep 0.5;
+	my $before = StreamSQL::Instance::usage($pid);
+	is($session->query($often), $expected, "$name: each failed")
+	  if defined $expected;
+	$session->query($often) unless defined $expected;
+	my $after = settled($before->{threads});
+	$session->{stderr} = '';
+	cmp_ok($after->{threads}, '<=', $before->{threads}, "$name: no thread is left");
+	cmp_ok($after->{fds}, '<=', $before->{fds} + 1, "$name: no descriptor is left");
+	cmp_ok($after->{rss}, '<', $before->{rss} + 30_000, "$name: no memory is left");
+	return;
+}
+
+check('bad records', q(SELECT fail('SELECT sum(n) FROM bad', 3)),
+	q(SELECT fail('SELECT sum(n) FROM bad', 100)), 100);
+check('an error beside the scan', q(SELECT fail('SELECT 1 / (n - n) FROM t', 3)),
+	q(SELECT fail('SELECT 1 / (n - n) FROM t', 100)), 100);
+check('a missing topic', q(SELECT fail('SELECT * FROM none', 3)),
+	q(SELECT fail('SELECT * FROM none', 100)), 100);
+$session->query(q(SET streamsql.broker_timeout = '20ms'));
+check('a broker that is away', q(SELECT fail('SELECT * FROM away', 3)),
+	q(SELECT fail('SELECT * FROM away', 100)), 100);
+$session->query(q(RESET streamsql.broker_timeout));
+
+# cancelled by the clock, at any moment of a query
+my $cancel = join ' ', map {
+	sprintf q(SET statement_timeout = '%dms';
+		SELECT count(*), sum(n), max(s) FROM t AS a JOIN t AS b USING (n, s);
+		SET statement_timeout = 0;), $_ % 25 + 1
+} 1 .. 100;
+check('cancelled queries', $cancel =~ s/(.*?;.*?;.*?;).*/$1/sr, $cancel, undef);
+
+# left by LIMIT, and by cursors
+my $limit = 'SELECT n FROM t LIMIT 1;' x 100;
+check('LIMIT', 'SELECT n FROM t LIMIT 1', $limit, undef);
+my $cursor = q(BEGIN; DECLARE c CURSOR FOR SELECT n FROM t; FETCH 1 FROM c;
+	ROLLBACK;) x 100;
+check('cursors', 'SELECT 1', $cursor, undef);
+
+is($session->query('SELECT count(*) FROM t'), '20000', 'the session is well');
+$session->quit;
+$node->stop;
+done_testing();
