@@ -111,7 +111,6 @@ static const char *const mapping_properties[] = {
 	"client.rack",
 	"sasl.kerberos.keytab",
 	"sasl.kerberos.principal",
-	"sasl.mechanism",
 	"sasl.mechanisms",
 	"sasl.oauthbearer.client.id",
 	"sasl.oauthbearer.extensions",
@@ -201,8 +200,7 @@ check_server(List *properties)
 	{
 		const SqServerOption *property = lfirst(cell);
 
-		if (strcmp(property->name, "bootstrap.servers") == 0 ||
-			strcmp(property->name, "metadata.broker.list") == 0)
+		if (strcmp(property->name, "bootstrap.servers") == 0)
 			return;
 	}
 	ereport(ERROR, (errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),

@@ -345,6 +345,10 @@ sq_kafka_property_check(const char *name, const char *value, SqError *error)
 	rd_kafka_conf_destroy(conf);
 	if (result == RD_KAFKA_CONF_OK)
 		return SQ_OK;
+	/* some of its texts end a line, some a sentence */
+	for (size_t end = strlen(reason);
+		 end > 0 && strchr("\r\n .", reason[end - 1]) != NULL; end--)
+		reason[end - 1] = '\0';
 	pthread_once(&once, load);
 	entry = find_name(name);
 	if (flags_of(name) & SQ_PROPERTY_SECRET)
