@@ -46,6 +46,7 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.results = []
+        self.load = os.getloadavg()[0]  # of others: nothing runs yet
         self.kafka = Kafka(options.bootstrap)
         try:
             self.postgres = Postgres()
@@ -219,6 +220,9 @@ class Bench:
                  more < 100, unit='MB')
 
     def all(self):
+        if self.load > 0.5:
+            print(f'The machine is busy (load {self.load:.1f}): these figures '
+                  'say little.')
         print_head()
         for row in (self.scans, self.slow_consumer, self.start_up,
                     self.partitions, self.aborted_tail, self.memory):
@@ -278,7 +282,8 @@ def keep(bench):
     os.makedirs(folder, exist_ok=True)
     head = dict(date=time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
                 machine=machine(), versions=versions(bench),
-                rows=bench.options.rows, rounds=bench.options.rounds)
+                rows=bench.options.rows, rounds=bench.options.rounds,
+                load=bench.load)
     path = os.path.join(folder, time.strftime('%Y-%m.jsonl', time.gmtime()))
     with open(path, 'a') as file:
         for row in bench.results:
