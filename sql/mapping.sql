@@ -61,5 +61,50 @@ SELECT usename, umoptions FROM pg_user_mappings
 	WHERE srvname = 'mapping' AND usename IN ('public', CURRENT_USER)
 	ORDER BY usename COLLATE "C";
 RESET ROLE;
+DROP USER MAPPING FOR PUBLIC SERVER mapping;
+DROP USER MAPPING FOR CURRENT_USER SERVER mapping;
+DROP USER MAPPING FOR regress_streamsql_app SERVER mapping;
+-- Which mapping counts. Nobody listens there, so with a name and a password a
+-- client gets as far as asking (08006), without it is not even made (HV00N).
+ALTER SERVER mapping OPTIONS (ADD sasl_mechanisms 'PLAIN');
+SET streamsql.broker_timeout = '100ms';
+CREATE FOREIGN TABLE t (a int) SERVER mapping OPTIONS (topic 't');
+CREATE VIEW v AS SELECT * FROM t;
+ALTER VIEW v OWNER TO regress_streamsql_app;
+GRANT SELECT ON t TO regress_streamsql_app;
+\set VERBOSITY sqlstate
+-- none
+SELECT * FROM streamsql.topics('mapping');
+-- PUBLIC's
+CREATE USER MAPPING FOR PUBLIC SERVER mapping
+	OPTIONS (sasl_username 'everyone', sasl_password 's3cret');
+SELECT * FROM streamsql.topics('mapping');
+SELECT * FROM streamsql.partitions('t');
+SELECT * FROM t;
+-- one's own before PUBLIC's, even if it says nothing
+CREATE USER MAPPING FOR CURRENT_USER SERVER mapping;
+SELECT * FROM streamsql.topics('mapping');
+SELECT * FROM streamsql.partitions('t');
+SELECT * FROM t;
+-- that of the owner of a view, whoever reads it
+SELECT * FROM v;
+CREATE USER MAPPING FOR regress_streamsql_app SERVER mapping
+	OPTIONS (sasl_username 'app');
+SELECT * FROM v;
+-- that of the caller
+SET ROLE regress_streamsql_app;
+SELECT * FROM streamsql.topics('mapping');
+ALTER USER MAPPING FOR CURRENT_USER SERVER mapping
+	OPTIONS (ADD sasl_password 's3cret');
+SELECT * FROM streamsql.topics('mapping');
+SELECT * FROM t;
+-- options are read anew, also by a plan made before
+PREPARE p AS SELECT * FROM t;
+EXECUTE p;
+ALTER USER MAPPING FOR CURRENT_USER SERVER mapping
+	OPTIONS (DROP sasl_password);
+EXECUTE p;
+RESET ROLE;
+\set VERBOSITY default
 DROP SERVER mapping CASCADE;
 DROP ROLE regress_streamsql_app;

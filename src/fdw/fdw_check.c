@@ -42,6 +42,7 @@ touched_relations(void)
 	if (SPI_execute("SELECT classid, objid"
 					" FROM pg_catalog.pg_event_trigger_ddl_commands()",
 					false, 0) != SPI_OK_SELECT)
+		/* a SELECT that succeeds answers nothing else */
 		elog(ERROR, "could not read the commands of an event trigger");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

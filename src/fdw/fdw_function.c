@@ -81,16 +81,18 @@ streamsql_topics(PG_FUNCTION_ARGS)
 
 /* ---- partitions(table) ---- */
 
-/* Open a foreign table of ours that the user may read. */
+/* Open a foreign table of ours that the user may read; the rights come before
+ * the lock. */
 static Relation
 open_readable(Oid relid)
 {
-	Relation relation = relation_open(relid, AccessShareLock);
 	AclResult result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	Relation relation;
 
 	if (result != ACLCHECK_OK)
-		aclcheck_error(result, get_relkind_objtype(relation->rd_rel->relkind),
-					   RelationGetRelationName(relation));
+		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
+	relation = relation_open(relid, AccessShareLock);
 	if (!sq_fdw_relation_is_ours(relid))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a foreign table of streamsql",

@@ -24,9 +24,9 @@ typedef enum SqOnError
 /* Where a column's value comes from. */
 typedef enum SqSource
 {
-	SQ_SOURCE_NONE,	 /* a dropped column */
+	SQ_SOURCE_NONE,  /* a dropped column */
 	SQ_SOURCE_VALUE, /* a field of the value */
-	SQ_SOURCE_KEY,	 /* (a field of) the key: option key 'true' */
+	SQ_SOURCE_KEY,   /* (a field of) the key: option key 'true' */
 	SQ_SOURCE_HEADER,
 	SQ_SOURCE_PARTITION, /* from here on: option metadata */
 	SQ_SOURCE_OFFSET,
@@ -47,8 +47,8 @@ typedef struct SqAttribute
 	Oid collation;
 	SqSource source;
 	const char *header; /* SQ_SOURCE_HEADER: its name */
-	SqPath path;		/* VALUE and KEY under json */
-	int position;		/* VALUE under csv: field of the line, from 0 */
+	SqPath path;        /* VALUE and KEY under json */
+	int position;       /* VALUE under csv: field of the line, from 0 */
 	SqEpoch epoch;
 } SqAttribute;
 
@@ -87,7 +87,6 @@ extern SqColumn sq_fdw_column_for(Oid type, int32 typmod, SqFormat format);
  * PUBLIC, or none), those the extension owns not included; palloc'd.
  * *umid gets the mapping's oid or InvalidOid.
  */
-extern SqKafkaConfig sq_fdw_server_config(Oid serverid, Oid userid,
-										  Oid *umid);
+extern SqKafkaConfig sq_fdw_server_config(Oid serverid, Oid userid, Oid *umid);
 
 #endif

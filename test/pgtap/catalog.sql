@@ -1,0 +1,267 @@
+-- The shape of the catalog: what CREATE EXTENSION makes, who may use it, and
+-- the SQLSTATEs of its refusals. Nothing here talks to a broker.
+\set ON_ERROR_STOP on
+BEGIN;
+SET LOCAL search_path = public;
+SET LOCAL client_min_messages = warning;
+SELECT plan(73);
+
+-- ---- The extension ----
+
+SELECT has_extension('streamsql', 'extension streamsql is there');
+SELECT is(extversion, '1.0', 'its version is 1.0')
+	FROM pg_extension WHERE extname = 'streamsql';
+SELECT is(extrelocatable, false, 'it can''t be moved')
+	FROM pg_extension WHERE extname = 'streamsql';
+SELECT is(extnamespace::regnamespace::text, 'streamsql',
+		  'it lives in schema streamsql')
+	FROM pg_extension WHERE extname = 'streamsql';
+
+CREATE TEMP VIEW member AS
+	SELECT d.classid, d.objid, i.type, i.schema, i.identity,
+		   pg_describe_object(d.classid, d.objid, 0) AS description
+	FROM pg_depend d,
+		 pg_identify_object(d.classid, d.objid, 0) i
+	WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+	  AND d.refobjid = (SELECT oid FROM pg_extension
+						WHERE extname = 'streamsql');
+
+SELECT set_eq('SELECT description FROM member', ARRAY[
+	'event trigger streamsql_check_foreign_table',
+	'foreign-data wrapper streamsql',
+	'function streamsql.check_foreign_table()',
+	'function streamsql.partitions(regclass)',
+	'function streamsql.streamsql_fdw_handler()',
+	'function streamsql.streamsql_fdw_validator(text[],oid)',
+	'function streamsql.topics(name)',
+	'type streamsql.header'
+], 'these are all its objects');
+
+SELECT is_empty($$
+	SELECT identity FROM member
+	WHERE schema IS DISTINCT FROM 'streamsql'
+	  AND type NOT IN ('event trigger', 'foreign-data wrapper')
+$$, 'nothing of it is outside of schema streamsql');
+
+SELECT is_empty($$
+	SELECT identity FROM member
+	WHERE coalesce(length(obj_description(objid, classid::regclass::name)), 0)
+		  < 40
+$$, 'every object has a comment that says something');
+SELECT is_empty($$
+	SELECT a.attname FROM pg_attribute a
+	WHERE a.attrelid = 'streamsql.header'::regclass AND a.attnum > 0
+	  AND coalesce(length(col_description(a.attrelid, a.attnum)), 0) < 40
+$$, 'and so does every field of its types');
+SELECT isnt(obj_description('streamsql'::regnamespace, 'pg_namespace'), NULL,
+			'and its schema');
+SELECT is_empty($$
+	SELECT identity FROM member
+	WHERE obj_description(objid, classid::regclass::name) LIKE '%.'
+		  IS NOT TRUE
+$$, 'comments are sentences');
+
+-- ---- Wrapper, type, event trigger ----
+
+SELECT is(fdwhandler::regproc::text, 'streamsql.streamsql_fdw_handler',
+		  'the wrapper has its handler')
+	FROM pg_foreign_data_wrapper WHERE fdwname = 'streamsql';
+SELECT is(fdwvalidator::regproc::text, 'streamsql.streamsql_fdw_validator',
+		  'the wrapper has its validator')
+	FROM pg_foreign_data_wrapper WHERE fdwname = 'streamsql';
+SELECT is(fdwoptions, NULL, 'the wrapper has no options')
+	FROM pg_foreign_data_wrapper WHERE fdwname = 'streamsql';
+
+SELECT has_composite('streamsql', 'header', 'type header is a composite');
+SELECT results_eq($$
+	SELECT attname::text COLLATE "default", format_type(atttypid, atttypmod)
+	FROM pg_attribute
+	WHERE attrelid = 'streamsql.header'::regclass AND attnum > 0
+	ORDER BY attnum
+$$, $$VALUES ('key', 'text'), ('value', 'bytea')$$,
+	'a header is a key and a value');
+
+SELECT is(evtevent::text, 'ddl_command_end', 'the trigger fires at the end')
+	FROM pg_event_trigger WHERE evtname = 'streamsql_check_foreign_table';
+SELECT is(evtenabled::text, 'O', 'the trigger is enabled')
+	FROM pg_event_trigger WHERE evtname = 'streamsql_check_foreign_table';
+SELECT is(evtfoid::regproc::text, 'streamsql.check_foreign_table',
+		  'the trigger calls check_foreign_table')
+	FROM pg_event_trigger WHERE evtname = 'streamsql_check_foreign_table';
+SELECT set_eq($$
+	SELECT unnest(evttags) FROM pg_event_trigger
+	WHERE evtname = 'streamsql_check_foreign_table'
+$$, ARRAY['CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TABLE',
+		  'IMPORT FOREIGN SCHEMA'], 'the trigger fires for these commands');
+
+-- ---- Functions ----
+
+SELECT has_function('streamsql', 'topics', ARRAY['name'], 'topics(name)');
+SELECT has_function('streamsql', 'partitions', ARRAY['regclass'],
+					'partitions(regclass)');
+SELECT is(pg_get_function_arguments('streamsql.topics'::regproc),
+		  'server name, OUT topic text, OUT partitions integer',
+		  'arguments and columns of topics');
+SELECT is(pg_get_function_arguments('streamsql.partitions'::regproc),
+		  'foreign_table regclass, OUT partition integer, OUT low bigint, '
+		  'OUT high bigint',
+		  'arguments and columns of partitions');
+SELECT function_returns('streamsql', 'topics', ARRAY['name'],
+						'setof record', 'topics returns rows');
+SELECT function_returns('streamsql', 'partitions', ARRAY['regclass'],
+						'setof record', 'partitions returns rows');
+SELECT function_returns('streamsql', 'check_foreign_table', '{}'::name[],
+						'event_trigger', 'check_foreign_table is a trigger');
+SELECT function_returns('streamsql', 'streamsql_fdw_handler', '{}'::name[],
+						'fdw_handler', 'the handler is a handler');
+SELECT function_returns('streamsql', 'streamsql_fdw_validator',
+						ARRAY['text[]', 'oid'], 'void',
+						'the validator returns nothing');
+SELECT volatility_is('streamsql', 'topics', ARRAY['name'], 'volatile',
+					 'topics is volatile');
+SELECT volatility_is('streamsql', 'partitions', ARRAY['regclass'],
+					 'volatile', 'partitions is volatile');
+SELECT is_strict('streamsql', 'topics', ARRAY['name'], 'topics is strict');
+SELECT is_strict('streamsql', 'partitions', ARRAY['regclass'],
+				 'partitions is strict');
+SELECT set_eq($$
+	SELECT proname::text, proparallel::text FROM pg_proc
+	WHERE pronamespace = 'streamsql'::regnamespace AND proretset
+$$, $$VALUES ('topics', 'r'), ('partitions', 'r')$$,
+	'set-returning functions talk to Kafka from the leader only');
+SELECT is_empty($$
+	SELECT p.proname FROM pg_proc p, pg_language l
+	WHERE p.pronamespace = 'streamsql'::regnamespace AND l.oid = p.prolang
+	  AND (l.lanname <> 'c' OR p.prosecdef OR p.proleakproof
+		   OR p.probin <> '$libdir/streamsql')
+$$, 'all functions are C of this library, none SECURITY DEFINER or LEAKPROOF');
+
+-- ---- Privileges ----
+
+CREATE ROLE streamsql_tap_user;
+CREATE ROLE streamsql_tap_other;
+SELECT schema_privs_are('streamsql', 'streamsql_tap_user', ARRAY['USAGE'],
+						'everyone may use the schema, not create in it');
+SELECT fdw_privs_are('streamsql', 'streamsql_tap_user', '{}'::text[],
+					 'nobody gets USAGE on the wrapper without asking');
+SELECT function_privs_are('streamsql', 'topics', ARRAY['name'],
+						  'streamsql_tap_user', ARRAY['EXECUTE'],
+						  'everyone may call topics');
+SELECT function_privs_are('streamsql', 'partitions', ARRAY['regclass'],
+						  'streamsql_tap_user', ARRAY['EXECUTE'],
+						  'everyone may call partitions');
+SELECT ok(has_type_privilege('streamsql_tap_user', 'streamsql.header', 'USAGE'),
+		  'everyone may use type header');
+
+CREATE SERVER tap FOREIGN DATA WRAPPER streamsql
+	OPTIONS (bootstrap_servers 'localhost:1');
+CREATE FOREIGN TABLE tap (a int) SERVER tap OPTIONS (topic 't');
+CREATE FOREIGN DATA WRAPPER tap_wrapper;
+CREATE SERVER tap_foreign FOREIGN DATA WRAPPER tap_wrapper;
+CREATE FOREIGN TABLE tap_foreign (a int) SERVER tap_foreign;
+
+SELECT throws_ok($$SELECT streamsql.topics('nowhere')$$, '42704', NULL,
+				 'topics: no such server');
+SELECT throws_ok($$SELECT streamsql.topics('tap_foreign')$$, '42809', NULL,
+				 'topics: a server of another wrapper');
+SELECT is_empty($$SELECT streamsql.topics(NULL)$$, 'topics: NULL, no rows');
+SELECT throws_ok($$SELECT streamsql.partitions('tap_foreign')$$, '42809', NULL,
+				 'partitions: a foreign table of another wrapper');
+SELECT throws_ok($$SELECT streamsql.partitions('pg_class')$$, '42809', NULL,
+				 'partitions: an ordinary table');
+SELECT throws_ok($$SELECT streamsql.partitions('pg_class_oid_index')$$,
+				 '42809', NULL, 'partitions: an index');
+SELECT throws_ok($$SELECT streamsql.partitions(1)$$, '42P01', NULL,
+				 'partitions: no relation at all');
+SELECT is_empty($$SELECT streamsql.partitions(NULL)$$,
+				'partitions: NULL, no rows');
+
+SET LOCAL ROLE streamsql_tap_user;
+SELECT throws_ok($$SELECT streamsql.topics('tap')$$, '42501', NULL,
+				 'topics: no USAGE on the server');
+SELECT throws_ok($$SELECT streamsql.partitions('tap')$$, '42501', NULL,
+				 'partitions: no SELECT on the table');
+SELECT throws_ok($$
+	CREATE SERVER tap_user FOREIGN DATA WRAPPER streamsql
+		OPTIONS (bootstrap_servers 'localhost:1')
+$$, '42501', NULL, 'no server without USAGE on the wrapper');
+SELECT throws_ok($$
+	CREATE FOREIGN TABLE pg_temp.t (a int) SERVER tap OPTIONS (topic 't')
+$$, '42501', NULL, 'no table without USAGE on the server');
+RESET ROLE;
+
+GRANT USAGE ON FOREIGN DATA WRAPPER streamsql TO streamsql_tap_user;
+GRANT USAGE ON FOREIGN SERVER tap TO streamsql_tap_user;
+CREATE SCHEMA tap AUTHORIZATION streamsql_tap_user;
+SET LOCAL ROLE streamsql_tap_user;
+SELECT lives_ok($$
+	CREATE SERVER tap_user FOREIGN DATA WRAPPER streamsql
+		OPTIONS (bootstrap_servers 'localhost:1')
+$$, 'an ordinary role makes a server');
+SELECT lives_ok($$
+	CREATE USER MAPPING FOR CURRENT_USER SERVER tap
+		OPTIONS (sasl_username 'u', sasl_password 'p')
+$$, 'an ordinary role makes a mapping for itself');
+SELECT lives_ok($$
+	CREATE FOREIGN TABLE tap.t (a int, off bigint OPTIONS (metadata 'offset'))
+		SERVER tap OPTIONS (topic 't')
+$$, 'an ordinary role makes a table');
+SELECT throws_ok($$
+	ALTER FOREIGN TABLE tap.t ALTER COLUMN off TYPE text
+$$, '42804', NULL, 'and the trigger watches it as well');
+SELECT lives_ok($$
+	CREATE TABLE tap.plain (a int);
+	ALTER TABLE tap.plain ADD COLUMN b text, ALTER COLUMN a TYPE text;
+	DROP TABLE tap.plain
+$$, 'ordinary tables are as they were');
+SELECT throws_ok($$
+	ALTER SERVER tap_user OPTIONS (ADD ssl_ca_location '/x')
+$$, '42501', NULL, 'files need pg_read_server_files');
+SELECT throws_ok($$
+	ALTER SERVER tap_user OPTIONS (ADD plugin_library_paths '/x')
+$$, '42501', NULL, 'code needs a superuser');
+SELECT throws_ok($$
+	ALTER EVENT TRIGGER streamsql_check_foreign_table DISABLE
+$$, '42501', NULL, 'the trigger is not for everyone to disable');
+RESET ROLE;
+
+SET LOCAL ROLE streamsql_tap_other;
+SELECT is(umoptions, NULL, 'secrets of a mapping are hidden from others')
+	FROM pg_user_mappings WHERE usename = 'streamsql_tap_user';
+SELECT throws_ok($$SELECT * FROM tap.t$$, '42501', NULL,
+				 'tables of others can''t be read');
+RESET ROLE;
+
+-- ---- SQLSTATEs ----
+
+SELECT throws_ok($$ALTER SERVER tap OPTIONS (ADD bootstrap_server 'x')$$,
+				 'HV00D', NULL, 'an unknown option of a server');
+SELECT throws_ok($$ALTER SERVER tap OPTIONS (ADD group_id 'x')$$,
+				 'HV00D', NULL, 'an option that the extension owns');
+SELECT throws_ok($$ALTER SERVER tap OPTIONS (ADD sasl_password 'x')$$,
+				 'HV00D', NULL, 'a secret on a server');
+SELECT throws_ok($$ALTER SERVER tap OPTIONS (ADD security_protocol 'x')$$,
+				 '22023', NULL, 'a bad value of a property');
+SELECT throws_ok($$ALTER SERVER tap OPTIONS (DROP bootstrap_servers)$$,
+				 'HV002', NULL, 'a required option of a server');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (DROP topic)$$,
+				 'HV002', NULL, 'a required option of a table');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD format 'xml')$$,
+				 '22023', NULL, 'a bad word');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD kind 'table')$$,
+				 '0A000', NULL, 'a word of a later version');
+SELECT throws_ok($$
+	ALTER FOREIGN TABLE tap ALTER a OPTIONS (ADD header 'h', ADD path '$.a')
+$$, '22023', NULL, 'options that exclude each other');
+SELECT throws_ok($$
+	ALTER FOREIGN TABLE tap ALTER a OPTIONS (ADD path '$.*')
+$$, '22023', NULL, 'a path that is none of ours');
+SELECT throws_ok($$
+	ALTER FOREIGN TABLE tap ALTER a OPTIONS (ADD metadata 'offset')
+$$, '42804', NULL, 'a type that does not fit');
+SELECT throws_ok($$
+	ALTER FOREIGN TABLE tap ADD COLUMN b int, OPTIONS (ADD format 'raw')
+$$, '42P16', NULL, 'a table that can''t be');
+
+SELECT * FROM finish();
+ROLLBACK;
