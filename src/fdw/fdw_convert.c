@@ -180,6 +180,7 @@ throw_epoch(SqTarget *target, SqSlice number)
 	scratch.i = &value;
 	if (sq_format_epoch(&scratch, 0, number, target->attribute->epoch,
 						&error) == SQ_OK)
+		/* Not reached: the decoder asked the same function. */
 		elog(ERROR, "epoch value was left pending although it converts");
 	ereport(ERROR, (errcode(error.sqlstate), errmsg("%s", error.message)));
 }

@@ -16,9 +16,9 @@ extern SqConverter *sq_fdw_converter_create(SqFeed *feed);
 
 /*
  * The attributes of the feed, of its current row, into arrays over all
- * attributes; the others are left alone. Values are palloc'd in the current context or point
- * into the batch. False: the record could not be decoded and is to be skipped.
- * Throws where on_error is stop.
+ * attributes; the others are left alone. Values are palloc'd in the current
+ * context or point into the batch. False: the record could not be decoded and
+ * is to be skipped. Throws where on_error is stop.
  */
 extern bool sq_fdw_convert_row(SqConverter *converter, Datum *values,
 							   bool *nulls);

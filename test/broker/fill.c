@@ -13,8 +13,8 @@
  *	truncate	TOPIC	PARTITION	OFFSET		delete what is before OFFSET
  *	record	TOPIC	PARTITION	MS	KEY	VALUE	[NAME=VALUE …]
  *	trades	TOPIC	COUNT		the records of the demo and the bench
- *	repeat	COUNT	TOPIC	PARTITION	MS	KEY	VALUE	record COUNT times, where
- *							every %d in KEY and VALUE is 0 … COUNT - 1
+ *	repeat	COUNT	TOPIC	PARTITION	MS	KEY	VALUE	like record, COUNT
+ *		times; every %d in KEY and VALUE is 0 … COUNT - 1
  *	big	TOPIC	PARTITION	BYTES	a value {"text":"xxx…"} of this size
  *	begin, commit, abort	a transaction; one open at the end stays open
  *
@@ -187,13 +187,13 @@ split(char *line, char **fields)
 static rd_kafka_headers_t *
 parse_headers(char **fields, int count)
 {
-	rd_kafka_headers_t *headers = count > 0 ? rd_kafka_headers_new(count) : NULL;
+	rd_kafka_headers_t *headers =
+		count > 0 ? rd_kafka_headers_new(count) : NULL;
 
 	for (int i = 0; i < count; i++)
 	{
 		char *equals = strchr(fields[i], '=');
-		Bytes name,
-			value;
+		Bytes name, value;
 
 		if (equals == NULL)
 			fail("header without =");
@@ -234,14 +234,13 @@ produce(const Target *target, Bytes key, Bytes value,
 	need_producer();
 	for (;;)
 	{
-		error = rd_kafka_producev(
-			producer, RD_KAFKA_V_TOPIC(target->topic),
-			RD_KAFKA_V_PARTITION(target->partition),
-			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-			RD_KAFKA_V_TIMESTAMP(target->timestamp),
-			RD_KAFKA_V_KEY(key.data, key.length),
-			RD_KAFKA_V_VALUE(value.data, value.length),
-			RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+		error = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(target->topic),
+								  RD_KAFKA_V_PARTITION(target->partition),
+								  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+								  RD_KAFKA_V_TIMESTAMP(target->timestamp),
+								  RD_KAFKA_V_KEY(key.data, key.length),
+								  RD_KAFKA_V_VALUE(value.data, value.length),
+								  RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 		if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		rd_kafka_poll(producer, 100);
@@ -337,11 +336,8 @@ do_trades(char **fields, int count)
 		fail("trades needs topic and count");
 	for (int i = 0; i < atoi(fields[2]); i++)
 	{
-		char key[32],
-			value[512];
-		unsigned draw,
-			quantity,
-			cents;
+		char key[32], value[512];
+		unsigned draw, quantity, cents;
 
 		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
 		draw = (unsigned) (random >> 33);
@@ -512,7 +508,8 @@ do_drop(const char *name)
 static void
 do_truncate(char **fields, int count)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(1);
 	rd_kafka_DeleteRecords_t *request;
 	rd_kafka_queue_t *queue;
 
@@ -592,8 +589,7 @@ main(int argc, char **argv)
 {
 	FILE *in = stdin;
 	char **lines;
-	int option,
-		count;
+	int option, count;
 
 	while ((option = getopt(argc, argv, "c:")) != -1)
 	{

@@ -60,9 +60,7 @@ static rd_kafka_resp_err_t
 run_command(const char *line)
 {
 	char name[256];
-	int a,
-		b,
-		c;
+	int a, b, c;
 
 	if (sscanf(line, "topic %255s %d", name, &a) == 2)
 		return rd_kafka_mock_topic_create(cluster, name, a, 1);
