@@ -41,7 +41,7 @@ structure_error(SqSimdjsonResult result, const SqSimdjsonIndex *index,
 	else
 		sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
 					 "invalid JSON");
-	sq_error_detail(error, "%s", index->message);
+	sq_error_detail(error, "%s.", index->message);
 	return SQ_ERROR;
 }
 
