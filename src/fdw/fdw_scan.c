@@ -75,6 +75,8 @@ sq_fdw_begin_scan(ForeignScanState *node, int eflags)
 		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
 	scan->feed = sq_fdw_feed_create(scan->rel, scan->userid, scan->attrs);
 	scan->converter = sq_fdw_converter_create(scan->feed);
+	scan->filter = sq_fdw_filter_compile(scan->feed, plan->scan.scanrelid,
+										 plan->scan.plan.qual, &node->ss.ps);
 	if (!is_worker_scan(node))
 		scan->topic =
 			sq_fdw_snapshot(node->ss.ps.state, scan->rel, scan->userid);
@@ -179,6 +181,8 @@ start_reading(ForeignScanState *node)
 
 	make_ranges(node);
 	scan->started = true;
+	if (scan->filter != NULL)
+		sq_fdw_filter_restart(scan->filter);
 	if (scan->shared != NULL)
 		return start_partition(scan);
 	sq_fdw_feed_start(scan->feed, scan->ranges, scan->nranges);
@@ -202,6 +206,12 @@ sq_fdw_iterate_scan(ForeignScanState *node)
 		{
 			if (scan->shared == NULL || !start_partition(scan))
 				return slot;
+			continue;
+		}
+		if (scan->filter != NULL &&
+			sq_fdw_filter_skips(scan->filter, scan->feed))
+		{
+			InstrCountFiltered1(node, 1);
 			continue;
 		}
 		memset(slot->tts_isnull, true,

@@ -10,6 +10,7 @@
 #include "access/parallel.h"
 #include "fdw/fdw_convert.h"
 #include "fdw/fdw_feed.h"
+#include "fdw/fdw_filter.h"
 #include "fdw/fdw_seek.h"
 #include "fdw/fdw_snapshot.h"
 #include "nodes/execnodes.h"
@@ -44,8 +45,9 @@ typedef struct SqScan
 	const SqTopicState *topic; /* NULL under EXPLAIN without ANALYZE */
 	SqFeed *feed;
 	SqConverter *converter;
-	SqSharedScan *shared;         /* NULL: not parallel */
-	SqFeedStats reported;         /* what shared has of feed->stats */
+	SqFilter *filter;     /* NULL: no condition that a batch can decide */
+	SqSharedScan *shared; /* NULL: not parallel */
+	SqFeedStats reported; /* what shared has of feed->stats */
 	MemoryContext region_context; /* reset at every (re)scan */
 	SqKafkaRange *ranges;         /* in region_context; ordered by partition */
 	int nranges;
