@@ -251,7 +251,8 @@ timestamp_type_datum(const SqRecord *record, bool *isnull)
 static const SqHeader *
 record_headers(SqConverter *c, int *count)
 {
-	return sq_kafka_set_headers(c->feed->client->set, c->feed->row, count);
+	return sq_kafka_set_headers(c->feed->client->set,
+								c->feed->first + c->feed->row, count);
 }
 
 /* One header by name; the last one wins. */

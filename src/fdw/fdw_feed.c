@@ -2,8 +2,8 @@
  * fdw_feed.c
  *		Ranges of a topic as rows of decoded batches.
  *
- * One record set of the reader is one batch, decoded as a whole, so that the
- * decoders' code and tables stay in cache. Under on_error stop a batch ends
+ * A record set of the reader is decoded in batches, so that the decoders' code
+ * and tables stay in cache; what needs no decoding is handed out as it is. Under on_error stop a batch ends
  * before a record at fault, and the error is thrown when that record is
  * reached: rows before it are returned first, and LIMIT may never get there.
  *
@@ -129,7 +129,8 @@ sq_fdw_feed_create(const SqRelation *rel, Oid userid, Bitmapset *attrs)
 	feed->attrs =
 		decodes_all(rel, attrs) ? all_attributes(rel) : bms_copy(attrs);
 	make_batch(feed);
-	feed->errors = palloc0(feed->batch->capacity * sizeof(char *));
+	feed->errors =
+		palloc0(Max(feed->batch->capacity, SQ_SET_RECORDS) * sizeof(char *));
 	MemoryContextSwitchTo(old);
 	return feed;
 }
@@ -164,9 +165,8 @@ sq_fdw_feed_start(SqFeed *feed, const SqKafkaRange *ranges, int count)
 											 feed->context);
 	sq_fdw_client_end_set(feed->client);
 	if (feed->client->reader == NULL)
-		feed->client->reader =
-			sq_kafka_reader_open(feed->client->kafka, feed->rel->topic,
-								 feed->batch->capacity, &error);
+		feed->client->reader = sq_kafka_reader_open(
+			feed->client->kafka, feed->rel->topic, SQ_SET_RECORDS, &error);
 	if (feed->client->reader == NULL ||
 		sq_kafka_reader_assign(feed->client->reader, ranges, count, &error) !=
 			SQ_OK)
@@ -222,17 +222,15 @@ keep_error(SqFeed *feed, int row, const SqError *error)
 	feed->has_errors = true;
 }
 
-/* Decode the set at hand, up to a record that stops the scan. */
+/* Decode a window of the set, up to a record that stops the scan. */
 static void
-decode_set(SqFeed *feed)
+decode_window(SqFeed *feed, int count)
 {
-	const SqRecordSet *set = feed->client->set;
 	int row;
 
-	feed->records = set->records;
-	for (row = 0; row < set->count; row++)
+	for (row = 0; row < count; row++)
 	{
-		if (likely(decode_record(feed, &set->records[row], row,
+		if (likely(decode_record(feed, &feed->records[row], row,
 								 &feed->failure) == SQ_OK))
 			continue;
 		sq_batch_clear_row(feed->batch, row);
@@ -263,6 +261,40 @@ throw_failure(SqFeed *feed)
 	sq_fdw_throw(&feed->failure);
 }
 
+/* The next window of the set at hand; false at its end. */
+static bool
+next_window(SqFeed *feed)
+{
+	const SqRecordSet *set = feed->client->set;
+	int count;
+
+	feed->first += feed->nrows;
+	forget_batch(feed);
+	if (set == NULL || feed->first >= set->count)
+		return false;
+	count = set->count - feed->first;
+	feed->records = set->records + feed->first;
+	feed->batches++;
+	if (feed->value_decoder == NULL && feed->key_decoder == NULL)
+		feed->nrows = count;
+	else
+		decode_window(feed, Min(count, feed->batch->capacity));
+	return true;
+}
+
+/* The next set; false at the end of all ranges. */
+static bool
+next_set(SqFeed *feed)
+{
+	feed->first = 0;
+	if (!sq_fdw_reader_wait(feed->client, feed->rel->topic,
+							&feed->stats.waited))
+		return false;
+	feed->stats.messages += feed->client->set->count;
+	feed->stats.bytes += feed->client->set->bytes;
+	return true;
+}
+
 bool
 sq_fdw_feed_fetch(SqFeed *feed)
 {
@@ -270,26 +302,14 @@ sq_fdw_feed_fetch(SqFeed *feed)
 		throw_failure(feed);
 	if (feed->client == NULL)
 		return false;
-	do
+	while (!next_window(feed))
 	{
-		forget_batch(feed);
-		if (!sq_fdw_reader_wait(feed->client, feed->rel->topic,
-								&feed->stats.waited))
-		{
-			sq_fdw_feed_stop(feed);
-			return false;
-		}
-		feed->stats.messages += feed->client->set->count;
-		feed->stats.bytes += feed->client->set->bytes;
-		if (feed->value_decoder == NULL && feed->key_decoder == NULL)
-		{
-			feed->records = feed->client->set->records;
-			feed->nrows = feed->client->set->count;
-		}
-		else
-			decode_set(feed);
-		if (feed->failed && feed->nrows == 0)
-			throw_failure(feed);
-	} while (feed->nrows == 0);
+		if (next_set(feed))
+			continue;
+		sq_fdw_feed_stop(feed);
+		return false;
+	}
+	if (feed->failed && feed->nrows == 0)
+		throw_failure(feed);
 	return true;
 }

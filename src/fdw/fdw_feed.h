@@ -14,6 +14,9 @@
 #include "fdw/fdw_relation.h"
 #include "nodes/bitmapset.h"
 
+/* The most records a set has: enough to make waits and locks rare. */
+#define SQ_SET_RECORDS 8192
+
 typedef struct SqFeedStats
 {
 	int64 messages;
@@ -35,7 +38,9 @@ typedef struct SqFeed
 	SqBatch *batch;
 	int *columns; /* by attribute number - 1: column of the batch, or -1 */
 
-	/* the batch at hand */
+	/* the batch at hand: a window of the record set */
+	int first;     /* its first record in the set */
+	int64 batches; /* so many were made; tells one from the next */
 	const SqRecord *records;
 	int row;     /* the current one */
 	int nrows;   /* that were decoded */

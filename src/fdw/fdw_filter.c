@@ -380,13 +380,13 @@ run(SqFilter *filter, const SqFeed *feed)
 			pass |= batch->columns[c].pending[word];
 		filter->skip[word] = ~pass;
 	}
-	filter->batch = feed->stats.messages;
+	filter->batch = feed->batches;
 }
 
 bool
 sq_fdw_filter_skips(SqFilter *filter, const SqFeed *feed)
 {
-	if (unlikely(filter->batch != feed->stats.messages))
+	if (unlikely(filter->batch != feed->batches))
 	{
 		if (!filter->started)
 			start(filter);
