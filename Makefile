@@ -23,21 +23,29 @@ PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -fno-exceptions -fno-rtti \
 SHLIB_LINK  = -lrdkafka -lsimdjson -lstdc++ -lpthread
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # No bitcode: the hot code is ours, compiled once, and clang is not needed.
 override with_llvm := no
 
 ifeq ($(wildcard $(PGXS)),)
 
 # A fresh machine: install what is missing, or name it, then start again.
-.DEFAULT_GOAL = all
+define begin_again
+@test/deps.sh $(1)
+@test -f "$$($(PG_CONFIG) --pgxs)" || \
+	{ echo "$(PG_CONFIG) knows no PGXS: set PG_CONFIG" >&2; exit 1; }
+@$(MAKE) --no-print-directory $@
+endef
+
+.PHONY: all install demo psql test lint bench fuzz installcheck gdb clean
 all install demo psql:
-	@test/deps.sh build
-	@$(MAKE) --no-print-directory $@
-test lint bench fuzz:
-	@test/deps.sh test
-	@$(MAKE) --no-print-directory $@
-.PHONY: all install demo psql test lint bench fuzz
+	$(call begin_again,build)
+test lint bench fuzz installcheck gdb:
+	$(call begin_again,test)
+test-% lint-% fuzz-%:
+	$(call begin_again,test)
+clean:
+	rm -rf build
 
 else
 

@@ -1,45 +1,73 @@
 #!/usr/bin/env bash
 # deps.sh build|test: are the packages here that building (and testing) needs?
 # Root gets the missing ones installed; others are told the exact command.
+# Looks for what a package brings, not for its name, so that any PostgreSQL,
+# Java or clang will do; takes a few hundredths of a second when all is there.
 set -eu
-packages="build-essential pkg-config postgresql postgresql-server-dev-all
-	librdkafka-dev libsimdjson-dev"
-[ "$1" = build ] || packages="$packages clang clang-format clang-tidy
-	libclang-rt-14-dev libipc-run-perl postgresql-15-pgtap
-	default-jdk-headless maven python3"
+config=${PG_CONFIG:-pg_config}
+major=$("$config" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
 
-installed()
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Is there a file that matches?
+file() { compgen -G "$1" >/dev/null; }
+
+# What is missing, as Debian's package names.
+missing()
 {
-	case $1 in
-	# any version of the server's headers and any Java 11+ will do
-	postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
-	postgresql-server-dev-all)
-		[ -f "$(pg_config --pgxs 2>/dev/null)" ] &&
-			ls "$(pg_config --includedir-server)/postgres.h" >/dev/null 2>&1 ;;
-	default-jdk-headless) command -v java >/dev/null ;;
-	maven) command -v mvn >/dev/null ;;
-	python3) command -v python3 >/dev/null ;;
-	clang | clang-format | clang-tidy) command -v "$1" >/dev/null ;;
-	*) [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;
-	esac
+	local include=/usr/include pg=${major:-}
+	[ -n "$pg" ] || pg=$(apt-cache depends postgresql 2>/dev/null |
+		sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+	pg=${pg:-15}
+	have gcc && have g++ && have make && file "$include/*/sys/types.h" ||
+		echo build-essential
+	[ -n "$major" ] && file "$("$config" --pgxs)" &&
+		file "$("$config" --includedir-server)/postgres.h" ||
+		echo "postgresql-server-dev-$pg"
+	[ -n "$major" ] && file "$("$config" --bindir)/initdb" ||
+		echo "postgresql-$pg"
+	file "$include/librdkafka/rdkafka.h" ||
+		file "/usr/local/include/librdkafka/rdkafka.h" || echo librdkafka-dev
+	file "$include/simdjson.h" || file "/usr/local/include/simdjson.h" ||
+		echo libsimdjson-dev
+	have prove || echo perl
+	# BROKER=kafka needs Java for the demo too
+	[ "$1" = test ] || [ "${BROKER:-}" = kafka ] || return 0
+	have java || echo default-jdk-headless
+	have mvn || echo maven
+	[ "$1" = test ] || return 0
+	have clang || echo clang
+	have clang-format || echo clang-format
+	have clang-tidy || echo clang-tidy
+	file '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*' ||
+		echo libclang-rt-dev
+	have python3 || echo python3
+	perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
+	have pg_prove || echo libtap-parser-sourcehandler-pgtap-perl
+	[ -n "$major" ] && file "$("$config" --sharedir)/extension/pgtap.control" ||
+		echo "postgresql-$pg-pgtap"
 }
 
-missing=
-for package in $packages; do
-	installed "$package" || missing="$missing $package"
-done
-missing=${missing/postgresql-server-dev-all/postgresql-server-dev-15}
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" != 0 ]; then
-	echo "Packages are missing. Install them with:" >&2
-	echo "  sudo apt-get install --no-install-recommends$missing" >&2
+packages=$(missing "$1" | tr '\n' ' ')
+[ -n "$packages" ] || exit 0
+if ! have apt-get; then
+	echo "Missing (names of Debian's packages): $packages" >&2
 	exit 1
 fi
-echo "Installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends $missing >/tmp/deps.$$ 2>&1 || {
-	cat /tmp/deps.$$
+if [ "$(id -u)" != 0 ]; then
+	cat >&2 <<-TEXT
+	Packages are missing. This installs them:
+	  sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages
+	TEXT
 	exit 1
-}
-rm -f /tmp/deps.$$
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly() { "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; exit 1; }; }
+echo "Looking for Debian's newest packages"
+quietly apt-get update
+packages=$(missing "$1" | tr '\n' ' ')
+echo "Installing $packages"
+# shellcheck disable=SC2086
+quietly apt-get install -y --no-install-recommends $packages

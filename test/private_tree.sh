@@ -14,19 +14,14 @@ libdir=$($config --pkglibdir)
 sharedir=$($config --sharedir)
 
 mkdir -p "$dir$bindir" "$dir$libdir" "$dir$sharedir/extension"
-cp -u "$bindir"/* "$dir$bindir/"
-for file in "$libdir"/*; do
-	ln -sfn "$file" "$dir$libdir/$(basename "$file")"
-done
+cp "$bindir"/* "$dir$bindir/"
+ln -sf "$libdir"/* "$dir$libdir/"
 for file in "$sharedir"/*; do
-	[ "$(basename "$file")" = extension ] ||
-		ln -sfn "$file" "$dir$sharedir/$(basename "$file")"
+	[ "${file##*/}" = extension ] || ln -sfn "$file" "$dir$sharedir/${file##*/}"
 done
-for file in "$sharedir"/extension/*; do
-	ln -sfn "$file" "$dir$sharedir/extension/$(basename "$file")"
-done
+ln -sf "$sharedir"/extension/* "$dir$sharedir/extension/"
 rm -f "$dir$libdir/streamsql.so" "$dir$sharedir"/extension/streamsql*
-cp "$root/streamsql.so" "$dir$libdir/"
+cp --remove-destination "$root/streamsql.so" "$dir$libdir/"
 cp "$root/streamsql.control" "$root"/sql/streamsql--*.sql \
 	"$dir$sharedir/extension/"
 echo "$dir$bindir"

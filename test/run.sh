@@ -12,169 +12,190 @@ if [ "$(id -u)" = 0 ]; then
 	exit $?
 fi
 
-passed=0 failed=0
+# FAILED_BEFORE: what the caller already saw fail (.ci/run: lint)
+passed=0 failed=${FAILED_BEFORE:-0}
 log=$root/build/log
 work=$root/build/run
 rm -rf "$log" "$work"
 mkdir -p "$log" "$work"
 export LC_ALL=C.UTF-8
 
-cleanup()
+finish()
 {
 	stop_instance
 	stop_broker
+	[ "$failed" = 0 ] || [ ! -f "$work/postgres.log" ] ||
+		cp "$work/postgres.log" "$log/"
 	rm -rf "$work"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ] && [ "$passed" != 0 ]
+	exit
 }
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap finish EXIT
+trap 'failed=$((failed + 1)); exit 130' INT TERM HUP
 
-# count NAME FILE GOOD BAD: add up the lines of FILE that match the patterns.
-count()
+# Is this test among those asked for?
+wanted()
+{
+	[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $1 "* ]]
+}
+
+# add_up KIND LOG CODE GOOD BAD: count the lines of LOG that match the patterns.
+# A runner that failed without naming a test is a failure too.
+add_up()
 {
 	local good bad
-	good=$(grep -cE "$3" "$2")
-	bad=$(grep -cE "$4" "$2")
+	good=$(grep -cE "$4" "$2")
+	bad=$(grep -cE "$5" "$2")
+	if [ "$3" != 0 ] && [ "$bad" = 0 ]; then
+		echo "== $1: the runner ended with $3 (124: out of time)"
+		bad=1
+	fi
 	passed=$((passed + good))
 	failed=$((failed + bad))
-	echo "== $1: $good passed, $bad failed"
-}
-
-# A kind whose runner failed without naming a test failed all the same.
-note_failure()
-{
-	echo "== $1: the runner ended with $2"
-	failed=$((failed + 1))
+	echo "== $1: $good passed, $bad failed ($((SECONDS - began)) s)"
 }
 
 server_started=
 need_server()
 {
 	[ -z "$server_started" ] || return 0
-	start_broker mock && start_instance || exit 1
-	server_started=yes
-}
-
-# The schedule's tests, or TESTS.
-regress_arguments()
-{
-	if [ -n "${TESTS:-}" ]; then
-		echo "$TESTS"
-	else
-		echo "--schedule=$root/test/schedule"
+	if ! start_broker mock || ! start_instance; then
+		echo "== no server for tests of kind $1"
+		failed=$((failed + 1))
+		return 1
 	fi
+	server_started=yes
 }
 
 run_unit()
 {
-	local program name
+	local program name code=0
 	: >"$log/unit.log"
+	mkdir "$work/unit"
 	for program in build/unit/*_test; do
 		name=$(basename "$program")
-		[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $name "* ]] || continue
-		if ! "$program" >"$log/$name.log" 2>&1; then
+		! wanted "$name" || [ ! -f "test/unit/$name.c" ] || echo "$name"
+	done >"$work/unit/names"
+	export log work UBSAN_OPTIONS=print_stacktrace=1
+	xargs -P 2 -I NAME bash -c 'code=0
+		timeout --foreground -k 5 120 build/unit/NAME >"$log/NAME.log" 2>&1 || code=$?
+		echo $code >"$work/unit/NAME"' <"$work/unit/names"
+	while read -r name; do
+		if [ "$(cat "$work/unit/$name")" != 0 ]; then
+			code=1
 			grep -q '^not ok' "$log/$name.log" ||
-				echo "not ok - $name ended badly" >>"$log/$name.log"
-			grep -v '^ok' "$log/$name.log" | head -n 40
+				echo "not ok - $name ended with $(cat "$work/unit/$name")" \
+					>>"$log/$name.log"
+			echo "-- $name"
+			grep -v '^ok' "$log/$name.log" | head -n 60
 		fi
-		sed "s/^/$name /; s/^$name \(not \)*ok/\1ok/" "$log/$name.log" |
-			cat >>"$log/unit.log"
-	done
-	count unit "$log/unit.log" '^ok' '^not ok'
+		cat "$log/$name.log" >>"$log/unit.log"
+	done <"$work/unit/names"
+	add_up unit "$log/unit.log" $code '^ok' '^not ok'
 }
 
 run_fuzz()
 {
-	local code=0
-	build/fuzz/run.sh "${FUZZ_SECONDS:-3}" >"$log/fuzz.log" 2>&1 || code=$?
-	[ $code = 0 ] || tail -n 40 "$log/fuzz.log"
-	count fuzz "$log/fuzz.log" '^ok' '^not ok'
-	[ $code = 0 ] || grep -q '^not ok' "$log/fuzz.log" || note_failure fuzz $code
+	local code=0 runner=test/fuzz/run.sh
+	[ -x $runner ] || runner=build/fuzz/run.sh
+	timeout --foreground -k 5 600 $runner "${FUZZ_SECONDS:-3}" \
+		>"$log/fuzz.log" 2>&1 || code=$?
+	[ $code = 0 ] || tail -n 60 "$log/fuzz.log"
+	add_up fuzz "$log/fuzz.log" $code '^ok' '^not ok'
+}
+
+# regress KIND PROGRAM ARGUMENT …: what pg_regress and its isolation twin share.
+regress()
+{
+	local kind=$1 program=$2 code=0
+	shift 2
+	need_server "$kind" || return
+	mkdir -p "$log/$kind"
+	timeout --foreground -k 5 900 "$program" --outputdir="$log/$kind" \
+		--bindir="${PATH%%:*}" --host="$PGHOST" --port="$PGPORT" \
+		--user=postgres --dbname="$kind" --load-extension=streamsql \
+		"$@" >"$log/$kind.log" 2>&1 || code=$?
+	if [ $code != 0 ]; then
+		cat "$log/$kind.log"
+		[ ! -f "$log/$kind/regression.diffs" ] ||
+			head -n 400 "$log/$kind/regression.diffs"
+	fi
+	# "... ok" is how versions before 16 say it, "ok 1" how the later ones do
+	add_up "$kind" "$log/$kind.log" $code '\.\.\. ok|^ok ' \
+		'\.\.\. FAILED|^not ok '
 }
 
 run_regress()
 {
-	local code=0
-	need_server
-	mkdir -p "$log/regress"
-	"$pgxs_src/test/regress/pg_regress" --inputdir="$root" \
-		--outputdir="$log/regress" --bindir="${PATH%%:*}" \
-		--host="$PGHOST" --port="$PGPORT" --user=postgres \
-		--dbname=regress --load-extension=streamsql \
-		$(regress_arguments) >"$log/regress.log" 2>&1 || code=$?
-	[ $code = 0 ] || cat "$log/regress.log" \
-		"$log/regress/regression.diffs" 2>/dev/null | head -n 400
-	count regress "$log/regress.log" '\.\.\. ok|^ok ' '\.\.\. FAILED|^not ok '
-	[ $code = 0 ] || grep -qE 'FAILED|^not ok' "$log/regress.log" ||
-		note_failure regress $code
+	local tests=${TESTS:---schedule=$root/test/schedule}
+	# shellcheck disable=SC2086
+	regress regress "$pgxs_src/test/regress/pg_regress" \
+		--inputdir="$root" $tests
 }
 
 run_isolation()
 {
-	local code=0 specs
-	need_server
-	specs=${TESTS:-$(cd test/isolation/specs && ls *.spec | sed 's/\.spec$//')}
-	mkdir -p "$log/isolation"
-	PATH="$pgxs_src/test/isolation:$PATH" \
-		"$pgxs_src/test/isolation/pg_isolation_regress" \
-		--inputdir="$root/test/isolation" --outputdir="$log/isolation" \
-		--bindir="${PATH%%:*}" --host="$PGHOST" --port="$PGPORT" \
-		--user=postgres --dbname=isolation --load-extension=streamsql \
-		$specs >"$log/isolation.log" 2>&1 || code=$?
-	[ $code = 0 ] || cat "$log/isolation.log" \
-		"$log/isolation/regression.diffs" 2>/dev/null | head -n 200
-	count isolation "$log/isolation.log" '\.\.\. ok|^ok ' '\.\.\. FAILED|^not ok '
-	[ $code = 0 ] || grep -qE 'FAILED|^not ok' "$log/isolation.log" ||
-		note_failure isolation $code
+	local tests=${TESTS:-} spec
+	for spec in test/isolation/specs/*.spec; do
+		[ -n "${TESTS:-}" ] || [ ! -f "$spec" ] ||
+			tests="$tests $(basename "$spec" .spec)"
+	done
+	[ -n "$tests" ] || return 0
+	# shellcheck disable=SC2086
+	regress isolation "$pgxs_src/test/isolation/pg_isolation_regress" \
+		--inputdir="$root/test/isolation" $tests
 }
 
-# pgTAP's own extension goes into a database of its own, beside ours.
+# Each file in a new database of its own, with both extensions.
 run_pgtap()
 {
-	local file name
-	need_server
+	local file name code=0
+	need_server pgtap || return
 	: >"$log/pgtap.log"
 	for file in test/pgtap/*.sql; do
 		name=$(basename "$file" .sql)
-		[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $name "* ]] || continue
-		dropdb --if-exists pgtap >/dev/null 2>&1
-		createdb pgtap
-		psql -X -q -d pgtap -c 'CREATE EXTENSION pgtap' \
-			-c 'CREATE EXTENSION streamsql' >>"$log/pgtap.log" 2>&1
-		psql -X -q -A -t -d pgtap -f "$file" >>"$log/pgtap.log" 2>&1 ||
-			echo "not ok - $name ended badly" >>"$log/pgtap.log"
+		[ -f "$file" ] && wanted "$name" || continue
+		{
+			createdb "pgtap_$name"
+			psql -X -q -d "pgtap_$name" -c 'CREATE EXTENSION pgtap' \
+				-c 'CREATE EXTENSION streamsql'
+			timeout --foreground -k 5 300 pg_prove --verbose -d "pgtap_$name" "$file"
+		} >>"$log/pgtap.log" 2>&1 || code=$?
 	done
-	grep -A 8 -E '^not ok|ERROR|# Looks like' "$log/pgtap.log"
-	count pgtap "$log/pgtap.log" '^ok' '^not ok|# Looks like you planned'
+	[ $code = 0 ] || grep -vE '^ok' "$log/pgtap.log" | tail -n 150
+	add_up pgtap "$log/pgtap.log" $code '^ok' '^not ok'
 }
 
 run_tap()
 {
-	local code=0 files name
-	files=$(ls test/t/*.t)
-	if [ -n "${TESTS:-}" ]; then
-		files=
-		for name in $TESTS; do files="$files test/t/$name.t"; done
-	fi
-	[ -n "$server_started" ] ||
-		PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
-	export PG_REGRESS="$pgxs_src/test/regress/pg_regress"
-	export TESTDIR="$work" TESTDATADIR="$work/tap" TESTLOGDIR="$log/tap"
-	export top_builddir="$work" STREAMSQL_FILL="$root/build/bin/fill"
-	export STREAMSQL_ROOT="$root"
-	mkdir -p "$work/tap" "$log/tap"
-	(unset PGHOST PGPORT PGUSER PGDATABASE STREAMSQL_CONTROL STREAMSQL_BOOTSTRAP
-		prove --verbose -I "$pgxs_src/test/perl" -I test/t/lib $files
+	local code=0 files='' file
+	for file in test/t/*.t; do
+		! wanted "$(basename "$file" .t)" || files="$files $file"
+	done
+	(
+		[ -n "$server_started" ] ||
+			PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
+		unset PGHOST PGPORT PGUSER PGDATABASE
+		unset STREAMSQL_CONTROL STREAMSQL_BOOTSTRAP
+		export PG_REGRESS="$pgxs_src/test/regress/pg_regress"
+		export TESTDIR="$work" TESTDATADIR="$work/tap" TESTLOGDIR="$log/tap"
+		export top_builddir="$work" STREAMSQL_FILL="$root/build/bin/fill"
+		export STREAMSQL_ROOT="$root"
+		mkdir -p "$work/tap" "$log/tap"
+		# shellcheck disable=SC2086
+		timeout --foreground -k 20 1500 prove --verbose --timer \
+			-I "$pgxs_src/test/perl" -I test/t/lib $files
 	) >"$log/tap.log" 2>&1 || code=$?
+	grep 'skipped: ' "$log/tap.log"
 	[ $code = 0 ] || grep -vE '^ok|^# (Check|Run|Post|Start|Stop|Init)' \
 		"$log/tap.log" | tail -n 150
-	count tap "$log/tap.log" '^ok' '^not ok'
-	[ $code = 0 ] || grep -q '^not ok' "$log/tap.log" || note_failure tap $code
+	[ $code = 0 ] || [ ! -d "$work/tmp_check/log" ] ||
+		cp -r "$work/tmp_check/log/." "$log/tap/"
+	add_up tap "$log/tap.log" $code '^ok' '^not ok'
 }
 
 for kind in ${*:-unit fuzz regress isolation pgtap tap}; do
+	began=$SECONDS
 	"run_$kind"
 done
-cleanup
-trap - EXIT
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]

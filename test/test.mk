@@ -41,31 +41,48 @@ build/unit/%_test: test/unit/%_test.c $(PURE_OBJS) $(KAFKA_OBJS) $(wildcard test
 
 KINDS = unit fuzz regress isolation pgtap tap
 
-.PHONY: test test-deps test-build $(KINDS:%=test-%) demo psql gdb
+# Build quietly: what the compiler said is shown when it failed.
+quietly = mkdir -p build && $(MAKE) --no-print-directory -j2 $(1) \
+	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+
+.PHONY: test test-deps test-build test-kafka $(KINDS:%=test-%)
 test-deps:
 	@test/deps.sh test
 
-test-build: all $(BROKER_BINS) $(UNIT_TESTS) $(FUZZ_BINS)
+# The jars of a real Kafka; without Java the tests that need one are skipped.
+test-kafka:
+	@test/broker/broker.sh fetch
+
+# FUZZ_BINS may be set by a file that make reads after this one.
+.SECONDEXPANSION:
+test-build: all $(BROKER_BINS) $(UNIT_TESTS) $$(FUZZ_BINS)
 
 test: test-deps
-	@$(MAKE) --no-print-directory -j2 test-build >build/test-build.log 2>&1 || \
-		{ cat build/test-build.log; exit 1; }
+	@$(call quietly,test-build)
 	@test/broker/broker.sh fetch
 	@test/run.sh
 
-$(KINDS:%=test-%): test-%: test-build
-	@test/run.sh $*
+test-unit: $(UNIT_TESTS)
+test-fuzz: $$(FUZZ_BINS)
+test-regress test-isolation test-pgtap test-tap: all $(BROKER_BINS)
+test-tap: test-kafka
+$(KINDS:%=test-%):
+	@test/run.sh $(@:test-%=%)
 
-demo psql: all build/bin/mock_broker build/bin/fill
-	@test/demo/demo.sh $@
-
-# The same tests against a running server (PGHOST, PGPORT, PGUSER …) into which
-# `make install` has put the extension.
+# The regress tests against a running server (PGHOST, PGPORT, PGUSER …) into
+# which `make install` has put the extension.
 .PHONY: installcheck
 installcheck: $(BROKER_BINS)
 	@test/installcheck.sh
 
-# A debugger on a backend of the instance that `make psql` runs.
+# The demo's page, psql on the same instance, a debugger on that psql's backend.
+.PHONY: demo demo-build psql gdb
+demo-build: all $(BROKER_BINS)
+
+demo psql:
+	@test/deps.sh build
+	@$(call quietly,demo-build)
+	@test/demo/demo.sh $@
+
 gdb:
-	@gdb -p $$(psql -X -A -t -h $$(cat build/demo/sockets) -U postgres -c \
-		"SELECT pid FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid() LIMIT 1")
+	@test/demo/demo.sh gdb

@@ -24,34 +24,35 @@ free_port()
 		Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# Kill the broker when the process it belongs to is gone.
+# Kill the broker when the process it belongs to is gone. One process without
+# children, so that nothing is left of it when it is stopped.
 watch_parent()
 {
-	local broker=$1 parent=${BROKER_PARENT:-$PPID}
-	(
-		trap '' INT HUP
-		while kill -0 "$parent" 2>/dev/null && kill -0 "$broker" 2>/dev/null
-		do
-			sleep 0.5
-		done
-		kill -CONT "$broker" 2>/dev/null
-		kill -KILL "$broker" 2>/dev/null
-	) </dev/null >/dev/null 2>&1 &
+	setsid perl -e '
+		my ($broker, $parent, @files) = @ARGV;
+		select undef, undef, undef, 0.3 while kill 0, $broker and kill 0, $parent;
+		kill CONT => $broker;
+		kill KILL => $broker;
+		unlink @files' \
+		"$1" "${BROKER_PARENT:-$PPID}" ${socket:+"$socket"} \
+		</dev/null >/dev/null 2>&1 &
 	echo $! >"$dir/watch.pid"
+	disown
 }
 
 start_mock()
 {
-	local socket
-	socket=$(mktemp -u "${TMPDIR:-/tmp}/sqmock.XXXXXX")
-	# started through a shell that stays its parent's child: no PDEATHSIG race
+	local folder=${TMPDIR:-/tmp}
+	# a unix socket's path must be short
+	[ ${#folder} -lt 80 ] || folder=/tmp
+	socket=$(mktemp -u "$folder/sqmock.XXXXXX")
 	setsid "$root/build/bin/mock_broker" "$socket" >"$dir/out" 2>"$dir/log" \
 		</dev/null &
 	echo $! >"$dir/pid"
 	disown
 	for _ in $(seq 100); do
 		[ -s "$dir/out" ] && break
-		kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "mock broker died"
+		running "$(cat "$dir/pid")" || fail "mock broker died"
 		sleep 0.05
 	done
 	[ -s "$dir/out" ] || fail "mock broker did not start"
@@ -61,14 +62,32 @@ start_mock()
 	EOF
 }
 
+# The jars, once; when two ask at a time the second waits.
 fetch_kafka()
 {
-	[ -f "$root/build/kafka/done" ] && return
-	mkdir -p "$root/build/kafka"
-	mvn -q -B -f "$root/test/broker/pom.xml" dependency:copy-dependencies \
-		-DoutputDirectory="$root/build/kafka/libs" >"$dir/log" 2>&1 ||
-		fail "cannot fetch Kafka with Maven"
-	touch "$root/build/kafka/done"
+	local jars=$root/build/kafka
+	[ ! -f "$jars/done" ] || return 0
+	mkdir -p "$jars"
+	(
+		flock 9
+		[ ! -f "$jars/done" ] || exit 0
+		echo "Fetching Apache Kafka with Maven (once)" >&2
+		mvn -q -B -f "$root/test/broker/pom.xml" \
+			dependency:copy-dependencies -DoutputDirectory="$jars/libs" \
+			>"$jars/log" 2>&1 </dev/null || exit 1
+		touch "$jars/done"
+	) 9>"$jars/lock" || {
+		tail -n 20 "$jars/log" >&2
+		echo "broker.sh: cannot fetch Kafka with Maven" >&2
+		exit 1
+	}
+}
+
+# Java without the files that it leaves in /tmp.
+run_java()
+{
+	java -XX:-UsePerfData -Djava.io.tmpdir="$dir/tmp" \
+		-cp "$root/build/kafka/libs/*" "$@"
 }
 
 write_properties()
@@ -101,21 +120,22 @@ start_kafka()
 {
 	local port controller id
 	fetch_kafka
+	mkdir -p "$dir/tmp"
 	port=${KAFKA_PORT:-$(free_port)}
 	controller=$(free_port)
 	[ -d "$dir/data" ] || rm -f "$dir/formatted"
 	write_properties "$port" "$controller" "$@"
 	if [ ! -f "$dir/formatted" ]; then
-		id=$(java -cp "$root/build/kafka/libs/*" kafka.tools.StorageTool \
-			random-uuid 2>/dev/null)
-		java -cp "$root/build/kafka/libs/*" kafka.tools.StorageTool format \
-			-t "$id" -c "$dir/server.properties" >"$dir/log" 2>&1 ||
+		# a cluster id is 16 bytes in base64url; a dash ahead is an option
+		id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+		run_java kafka.tools.StorageTool format -t "A${id:1}" \
+			-c "$dir/server.properties" >"$dir/log" 2>&1 ||
 			fail "cannot format Kafka's storage"
 		touch "$dir/formatted"
 	fi
-	setsid java -Xmx${KAFKA_HEAP:-768m} -XX:+UseSerialGC -XX:TieredStopAtLevel=4 \
-		-cp "$root/build/kafka/libs/*" kafka.Kafka "$dir/server.properties" \
-		>>"$dir/log" 2>&1 </dev/null &
+	setsid java -Xmx"${KAFKA_HEAP:-768m}" -XX:+UseSerialGC -XX:-UsePerfData \
+		-Djava.io.tmpdir="$dir/tmp" -cp "$root/build/kafka/libs/*" \
+		kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
 	disown
 	echo "export STREAMSQL_BOOTSTRAP=127.0.0.1:$port" >"$dir/env"
@@ -126,13 +146,21 @@ start_kafka()
 wait_for_kafka()
 {
 	for _ in $(seq 300); do
-		kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "Kafka died"
+		running "$(cat "$dir/pid")" || fail "Kafka died"
 		if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
 			return
 		fi
 		sleep 0.1
 	done
 	fail "Kafka did not start"
+}
+
+# Does the process run? One that has ended but was not fetched by its parent
+# (which may be a slow init) doesn't.
+running()
+{
+	local status
+	read -r status 2>/dev/null <"/proc/$1/stat" && [[ $status != *") Z "* ]]
 }
 
 stop_broker()
@@ -143,7 +171,7 @@ stop_broker()
 	kill -CONT "$pid" 2>/dev/null || true
 	kill "$pid" 2>/dev/null || true
 	for _ in $(seq 100); do
-		kill -0 "$pid" 2>/dev/null || break
+		running "$pid" || break
 		sleep 0.05
 	done
 	kill -KILL "$pid" 2>/dev/null || true
@@ -155,12 +183,13 @@ stop_broker()
 	rm -f "$dir/pid" "$dir/watch.pid" "$dir/env"
 }
 
+socket=
 verb=$1
 case $verb in
 fetch)
 	dir=$root/build/kafka
+	[ ! -f "$dir/done" ] || exit 0
 	if command -v java >/dev/null && command -v mvn >/dev/null; then
-		mkdir -p "$dir"
 		fetch_kafka
 	elif [ "${CI:-}" = true ]; then
 		fail "tests on a real Kafka need java and mvn"
