@@ -3,9 +3,10 @@
  *		Ranges of a topic as rows of decoded batches.
  *
  * A record set of the reader is decoded in batches, so that the decoders' code
- * and tables stay in cache; what needs no decoding is handed out as it is. Under on_error stop a batch ends
- * before a record at fault, and the error is thrown when that record is
- * reached: rows before it are returned first, and LIMIT may never get there.
+ * and tables stay in cache; what needs no decoding is handed out as it is.
+ * Under on_error stop a batch ends before a record at fault, and the error is
+ * thrown when that record is reached: rows before it are returned first, and
+ * LIMIT may never get there.
  *
  * Memory: the feed has a context of its own; decoders are closed and the
  * client is given back by reset callbacks. The batch and the set are used
