@@ -72,7 +72,7 @@ fetch_kafka()
 		flock 9
 		[ ! -f "$jars/done" ] || exit 0
 		echo "Fetching Apache Kafka with Maven (once)" >&2
-		mvn -q -B -f "$root/test/broker/pom.xml" \
+		MAVEN_OPTS=-XX:-UsePerfData mvn -q -B -f "$root/test/broker/pom.xml" \
 			dependency:copy-dependencies -DoutputDirectory="$jars/libs" \
 			>"$jars/log" 2>&1 </dev/null || exit 1
 		touch "$jars/done"

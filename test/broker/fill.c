@@ -177,8 +177,13 @@ split(char *line, char **fields)
 	int count = 0;
 
 	while ((field = strsep(&rest, "\t\n")) != NULL)
-		if (*field != '\0' && count < MAX_FIELDS)
-			fields[count++] = field;
+	{
+		if (*field == '\0')
+			continue;
+		if (count == MAX_FIELDS)
+			fail("more than %d fields", MAX_FIELDS);
+		fields[count++] = field;
+	}
 	return count;
 }
 
@@ -472,7 +477,8 @@ do_topic(char **fields, int count)
 		return;
 	}
 	need_producer();
-	topic = rd_kafka_NewTopic_new(fields[1], atoi(fields[2]), 1, text,
+	/* replicated as the cluster does by default */
+	topic = rd_kafka_NewTopic_new(fields[1], atoi(fields[2]), -1, text,
 								  sizeof(text));
 	if (topic == NULL)
 		fail("%s", text);

@@ -1,41 +1,82 @@
 #!/usr/bin/env bash
-# demo.sh demo|psql: the main job on a private PostgreSQL and a broker.
+# demo.sh demo|psql|gdb: the main job on a private PostgreSQL and a broker.
 #
 # demo runs demo.sql and prints what it shows; psql opens psql on the same
-# instance. BROKER=kafka uses a real Kafka instead of the embedded broker,
-# BOOTSTRAP=host:port one of your own (topic streamsql_demo_trades). Both stop
-# everything they started.
+# instance (or runs what standard input holds); gdb attaches to the backend of
+# that psql. BROKER=kafka uses a real Kafka instead of the embedded broker,
+# BOOTSTRAP=host:port one of your own, where the topic is streamsql_demo_… and
+# is dropped at the end. TRADES is how many records. demo and psql stop
+# everything that they started.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/test/lib.sh"
 cd "$root"
+
+# The instance may run in the copy of the tree that root's make works in.
+if [ "$1" = gdb ]; then
+	copy=$(cat build/copy 2>/dev/null || echo "$root")
+	if [ ! -f "$copy/build/demo/sockets" ]; then
+		echo "Open a session to look at by: make psql" >&2
+		exit 1
+	fi
+	pid=$(psql -X -A -t -h "$(cat "$copy/build/demo/sockets")" -p 5432 \
+		-U postgres -c "SELECT pid FROM pg_stat_activity
+			WHERE application_name = 'psql' AND pid <> pg_backend_pid()
+			ORDER BY backend_start LIMIT 1" postgres)
+	command -v gdb >/dev/null || { echo "apt-get install gdb" >&2; exit 1; }
+	exec gdb -q -p "$pid"
+fi
+
 if [ "$(id -u)" = 0 ]; then
-	run_unprivileged env BROKER="${BROKER:-}" BOOTSTRAP="${BOOTSTRAP:-}" \
-		TERM="${TERM:-dumb}" TRADES="${TRADES:-200000}" test/demo/demo.sh "$1"
+	[ "${BROKER:-}" != kafka ] || test/broker/broker.sh fetch
+	run_unprivileged test/demo/demo.sh "$1"
 	exit $?
 fi
+
 work=$root/build/demo
+topic=streamsql_demo_trades
+trades=${TRADES:-200000}
+export LC_ALL=C.UTF-8
+
+finish()
+{
+	[ -z "${own_topic:-}" ] || printf 'drop\t%s\n' "$own_topic" |
+		"$STREAMSQL_FILL" || true
+	stop_instance
+	stop_broker
+	rm -rf "$work"
+}
 rm -rf "$work"
 mkdir -p "$work"
-export LC_ALL=C.UTF-8
-trap 'stop_instance; stop_broker; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
 
+export STREAMSQL_FILL="$root/build/bin/fill"
 if [ -n "${BOOTSTRAP:-}" ]; then
-	export STREAMSQL_BOOTSTRAP=$BOOTSTRAP STREAMSQL_FILL="$root/build/bin/fill"
+	export STREAMSQL_BOOTSTRAP=$BOOTSTRAP
+	topic=streamsql_demo_trades_$(date +%s)
 else
 	start_broker "${BROKER:-mock}"
 fi
+printf 'topic\t%s\t4\n' "$topic" | "$STREAMSQL_FILL"
+[ -z "${BOOTSTRAP:-}" ] || own_topic=$topic
+printf 'trades\t%s\t%s\n' "$topic" "$trades" | "$STREAMSQL_FILL" -c lz4
 start_instance
 echo "$sockets" >"$work/sockets"
-topic=streamsql_demo_trades
-printf 'topic\t%s\t4\ntrades\t%s\t%s\n' $topic $topic "${TRADES:-200000}" |
-	"$STREAMSQL_FILL" -c lz4
-psql -X -q -v bootstrap="$STREAMSQL_BOOTSTRAP" -v topic=$topic \
-	-f test/demo/setup.sql
-if [ "$1" = psql ]; then
-	psql -X
+query() { psql -X -q -v ON_ERROR_STOP=1 -v bootstrap="$STREAMSQL_BOOTSTRAP" \
+	-v topic="$topic" "$@" </dev/null; }
+query -f test/demo/setup.sql
+kept=$(query -A -t -c "SELECT sum(high - low) FROM streamsql.partitions('trades')")
+if [ "$kept" != "$trades" ]; then
+	echo "The broker kept $kept of $trades records. The embedded one holds" \
+		"5 MiB a partition; BROKER=kafka holds more." >&2
+	exit 1
+fi
+
+if [ "$1" = demo ]; then
+	query -f test/demo/demo.sql
 else
-	psql -X -q -v ON_ERROR_STOP=1 -v bootstrap="$STREAMSQL_BOOTSTRAP" \
-		-v topic=$topic -f test/demo/demo.sql
+	[ ! -t 0 ] || echo "Foreign table trades: $trades records in 4 partitions." \
+		"To fill topics: \\! \$STREAMSQL_FILL (see test/broker/fill.c)."
+	psql -X
 fi

@@ -1,6 +1,9 @@
+-- The page that `make demo` prints: each step with the SQL that made it.
 \pset footer off
 \pset pager off
 SET timezone = 'UTC';
+\set server '      OPTIONS (bootstrap_servers ''' :bootstrap ''');'
+\set table '  ) SERVER kafka OPTIONS (topic ''' :topic ''', format ''json'');'
 \echo
 \echo 'streamsql: a Kafka topic is a foreign table'
 \echo '==========================================='
@@ -9,7 +12,7 @@ SET timezone = 'UTC';
 \echo
 \echo '  CREATE EXTENSION streamsql;'
 \echo '  CREATE SERVER kafka FOREIGN DATA WRAPPER streamsql'
-\echo '      OPTIONS (bootstrap_servers' :'bootstrap' ');'
+\echo :server
 \echo '  CREATE FOREIGN TABLE trades ('
 \echo '      trade_id bigint, user_id text, symbol text, side text,'
 \echo '      quantity int, amount numeric(18,2),'
@@ -18,19 +21,18 @@ SET timezone = 'UTC';
 \echo '      part     int         OPTIONS (metadata ''partition''),'
 \echo '      off      bigint      OPTIONS (metadata ''offset''),'
 \echo '      ts       timestamptz OPTIONS (metadata ''timestamp'')'
-\echo '  ) SERVER kafka OPTIONS (topic' :'topic' ', format ''json'');'
+\echo :table
 \echo
 \echo 'How many trades, and what are they worth, to the cent?'
 \echo '  SELECT count(*), sum(amount) FROM trades;'
 \echo
 SELECT clock_timestamp() AS started \gset
 SELECT count(*), sum(amount) FROM trades;
-SELECT clock_timestamp() AS ended \gset
-SELECT count(*) AS records FROM trades \gset
-SELECT to_char(:records / extract(epoch FROM :'ended'::timestamptz
-                                     - :'started'::timestamptz),
-               'FM999,999,999') AS speed \gset
-\echo :speed 'records a second, fetched, decoded and summed by one backend'
+SELECT extract(epoch FROM clock_timestamp() - :'started') AS seconds \gset
+SELECT sum(high - low) AS records FROM streamsql.partitions('trades') \gset
+SELECT to_char(:seconds, 'FM990.00') AS seconds,
+       to_char(:records / :seconds, 'FM999,999,999') AS speed \gset
+\echo :seconds s: :speed 'records a second fetched, decoded and summed by one backend'
 \echo
 \echo 'By symbol, for one city:'
 \echo '  SELECT symbol, count(*), sum(quantity) AS quantity, sum(amount) AS amount'
@@ -53,4 +55,4 @@ SELECT part, off, ts, trade_id, user_id, symbol, side, amount
 EXPLAIN (ANALYZE, COSTS OFF) SELECT * FROM trades
   WHERE part = 2 AND off BETWEEN 1000 AND 1099;
 \echo
-\echo 'make psql opens psql on the same tables. Everything started here is stopped now.'
+\echo 'make psql opens psql on the same table. Everything started here is stopped now.'
