@@ -25,7 +25,10 @@ typedef struct PathScan
 } PathScan;
 
 #define SPECIAL "?%$.[]{}()|&!=<>@#,*:-+/\\\""
-#define BLANK   " \t\n\r\f"
+/* Places in a document are walked recursively. */
+#define MAX_STEPS 1000
+
+#define BLANK " \t\n\r\f"
 
 /* ---- Errors ---- */
 
@@ -289,6 +292,8 @@ scan_step(PathScan *scan)
 
 	if (c != '.' && c != '[')
 		return path_error(scan, step_fault(scan->at));
+	if (scan->path->nsteps == MAX_STEPS)
+		return path_error(scan, "too many steps");
 	scan->at++;
 	if (c == '[')
 		return scan_index(scan);
