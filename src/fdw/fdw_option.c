@@ -529,7 +529,8 @@ nearest_option(Oid catalog, const char *name)
 	{
 		int distance;
 
-		if (options[i].catalog != catalog)
+		/* those of librdkafka are found by room kafka */
+		if (options[i].catalog != catalog || options[i].name == NULL)
 			continue;
 		distance = varstr_levenshtein(name, length, options[i].name,
 									  strlen(options[i].name), 1, 1, 1, true);
