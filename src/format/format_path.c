@@ -174,36 +174,47 @@ scan_escape(PathScan *scan, char *out)
 }
 
 /* A name up to a closing quote, or up to a special or blank character; with
- * escapes in both. No form of a name is longer than its source. */
+ * escapes in both. */
 static SqStatus
-scan_name(PathScan *scan, bool quoted)
+read_name(PathScan *scan, bool quoted, char *name, size_t *length)
 {
-	char *name = palloc(strlen(scan->at) + 1);
-	size_t length = 0;
 	const char *stop = quoted ? "\"\\" : SPECIAL BLANK;
 
+	*length = 0;
 	for (;;)
 	{
 		size_t plain = strcspn(scan->at, stop);
 		int escaped;
 
-		memcpy(name + length, scan->at, plain);
-		length += plain;
+		memcpy(name + *length, scan->at, plain);
+		*length += plain;
 		scan->at += plain;
 		if (*scan->at != '\\')
 			break;
 		scan->at++;
-		escaped = scan_escape(scan, name + length);
+		escaped = scan_escape(scan, name + *length);
 		if (escaped == 0)
 			return path_error(scan, "invalid escape sequence");
-		length += escaped;
+		*length += escaped;
 	}
 	if (quoted && *scan->at == '\0')
 		return path_error(scan, "unterminated quoted member name");
 	scan->at += quoted;
-	add_step(scan, member_step(name, length));
-	pfree(name);
 	return SQ_OK;
+}
+
+static SqStatus
+scan_name(PathScan *scan, bool quoted)
+{
+	/* No form of a name is longer than its source. */
+	char *name = palloc(strlen(scan->at) + 1);
+	size_t length;
+	SqStatus status = read_name(scan, quoted, name, &length);
+
+	if (status == SQ_OK)
+		add_step(scan, member_step(name, length));
+	pfree(name);
+	return status;
 }
 
 /* ---- Steps ---- */
