@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "fdw/fdw.h"
 #include "fmgr.h"
 #include "guc.h"
 
@@ -19,5 +18,4 @@ void
 _PG_init(void)
 {
 	sq_guc_init();
-	sq_fdw_init();
 }

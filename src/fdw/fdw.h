@@ -17,7 +17,4 @@ extern PGDLLEXPORT Datum streamsql_check_foreign_table(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum streamsql_topics(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum streamsql_partitions(PG_FUNCTION_ARGS);
 
-/* Called once by _PG_init. */
-extern void sq_fdw_init(void);
-
 #endif

@@ -13,6 +13,11 @@
 
 #include "fdw/fdw_relation.h"
 #include "fdw/fdw_wait.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+
+/* Longest time a leaving process waits for its Kafka threads. */
+#define EXIT_TIMEOUT_MS 1000
 
 void
 sq_fdw_client_end_call(SqFdwClient *client)
@@ -52,6 +57,26 @@ release_callback(void *arg)
 	sq_fdw_client_release((SqFdwClient *) arg);
 }
 
+static void
+shutdown_pool(int code, Datum arg)
+{
+	sq_kafka_pool_shutdown(EXIT_TIMEOUT_MS);
+}
+
+/* Threads of librdkafka must not run while the process is taken apart. Done
+ * by each process itself: a child of the postmaster forgets what was
+ * registered there. */
+static void
+register_shutdown(void)
+{
+	static int registered = 0;
+
+	if (registered == MyProcPid)
+		return;
+	on_proc_exit(shutdown_pool, (Datum) 0);
+	registered = MyProcPid;
+}
+
 SqFdwClient *
 sq_fdw_client_acquire(Oid serverid, Oid userid, MemoryContext owner)
 {
@@ -60,6 +85,7 @@ sq_fdw_client_acquire(Oid serverid, Oid userid, MemoryContext owner)
 	SqKafkaConfig config = sq_fdw_server_config(serverid, userid, &umid);
 	SqError error;
 
+	register_shutdown();
 	client->callback.func = release_callback;
 	client->callback.arg = client;
 	MemoryContextRegisterResetCallback(owner, &client->callback);

@@ -12,11 +12,6 @@
 #include "fdw/fdw_scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
-#include "kafka/kafka.h"
-#include "storage/ipc.h"
-
-/* Longest time a leaving backend waits for its Kafka threads. */
-#define EXIT_TIMEOUT_MS 1000
 
 PG_FUNCTION_INFO_V1(streamsql_fdw_handler);
 
@@ -41,17 +36,4 @@ streamsql_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReInitializeDSMForeignScan = sq_fdw_reinitialize_dsm;
 	routine->InitializeWorkerForeignScan = sq_fdw_initialize_worker;
 	PG_RETURN_POINTER(routine);
-}
-
-/* Threads of librdkafka must not run while the process is taken apart. */
-static void
-shutdown_pool(int code, Datum arg)
-{
-	sq_kafka_pool_shutdown(EXIT_TIMEOUT_MS);
-}
-
-void
-sq_fdw_init(void)
-{
-	on_proc_exit(shutdown_pool, (Datum) 0);
 }

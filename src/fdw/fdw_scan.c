@@ -307,7 +307,10 @@ void
 sq_fdw_reinitialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
 						void *coordinate)
 {
-	pg_atomic_write_u32(&((SqSharedScan *) coordinate)->next, 0);
+	SqScan *scan = node->fdw_state;
+
+	scan->shared = coordinate;
+	pg_atomic_write_u32(&scan->shared->next, 0);
 }
 
 void

@@ -9,7 +9,8 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $broker = StreamSQL::Broker->start('mock');
-my $node = StreamSQL::Instance::start($broker);
+my $node = StreamSQL::Instance::start($broker,
+	q(shared_preload_libraries = 'streamsql'));
 $broker->fill("topic\tt\t2\nrepeat\t50000\tt\t-\t-\tk%d\t{\"n\":%d}\n");
 $node->safe_psql('postgres', q(
 	CREATE FOREIGN TABLE t (n int, part int OPTIONS (metadata 'partition'))
@@ -130,4 +131,7 @@ $broker->control('topic_error t 0');
 is($session->query('SELECT count(*) FROM t'), '50000', 'the session goes on');
 $session->quit;
 $node->stop;
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile),
+	qr/terminated by signal|PANIC|server process .* exited/,
+	'no process died of it');
 done_testing();
