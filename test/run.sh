@@ -97,11 +97,13 @@ run_unit()
 
 run_fuzz()
 {
-	local code=0 runner=test/fuzz/run.sh
-	[ -x $runner ] || runner=build/fuzz/run.sh
-	timeout --foreground -k 5 600 $runner "${FUZZ_SECONDS:-3}" \
+	local code=0
+	timeout --foreground -k 5 600 test/fuzz/run.sh "${FUZZ_SECONDS:-3}" \
 		>"$log/fuzz.log" 2>&1 || code=$?
-	[ $code = 0 ] || tail -n 60 "$log/fuzz.log"
+	if [ $code != 0 ]; then
+		tail -n 60 "$log/fuzz.log"
+		cp -r build/fuzz/*.found "$log/"
+	fi
 	add_up fuzz "$log/fuzz.log" $code '^ok' '^not ok'
 }
 
