@@ -115,7 +115,6 @@ test_reassign(void)
 	CHECK_INT(bad, 0);
 	printf("# assign to first record: %.2f ms, of both %.2f ms\n",
 		   spent / rounds, (mock_clock() - start) / rounds);
-	CHECK_NAMED(spent / rounds < 20, "rescans are quick");
 	sq_kafka_reader_close(reader);
 	sq_kafka_client_release(client, true);
 }
@@ -178,7 +177,6 @@ test_open_close(void)
 	CHECK_INT(bad, 0);
 	printf("# open, first record, close: %.2f ms, worst %.2f ms\n",
 		   spent / rounds, worst);
-	CHECK_NAMED(spent / rounds < 20, "LIMIT 1 is quick");
 }
 
 /* ---- Records ---- */
@@ -345,7 +343,8 @@ work(double ns)
 }
 
 /* A consumer slower than the broker's thread, with a queue that fills many
- * times: without waking every filling costs up to a second. */
+ * times: without waking every filling costs up to a second, half a minute in
+ * all; the bound is far from both. */
 static void
 test_slow_consumer(void)
 {
@@ -369,7 +368,7 @@ test_slow_consumer(void)
 	took = mock_clock() - start;
 	CHECK_INT(count, 80000);
 	printf("# 80000 records with 5 us of work each: %.0f ms\n", took);
-	CHECK_NAMED(took < 400 * 4, "a slow consumer is not starved");
+	CHECK_NAMED(took < 10000, "a slow consumer is not starved");
 	sq_kafka_reader_close(reader);
 	sq_kafka_client_release(client, true);
 }
