@@ -30,24 +30,28 @@ typedef struct SqSetting
 
 /*
  * What suits bounded reads unless the user says otherwise. A fetch that waits
- * at the end of a partition delays the next request to that broker, hence the
- * short fetch.wait.max.ms. Smaller fetches are faster: they stay in the cache
- * until the records are used. Properties of later librdkafkas are skipped by
- * earlier ones.
+ * at the end of a partition delays the next request to that broker, so it
+ * waits shortly. A first record comes when a whole fetch has come, so a fetch
+ * is small (see limit_fetches too), but large enough for a scan to be as fast
+ * as with any size. Properties of later librdkafkas are skipped by earlier
+ * ones.
  */
 static const SqSetting defaults[] = {
 	{"client.id", "streamsql"},
 	{"isolation.level", "read_committed"},
-	{"fetch.wait.max.ms", "10"},
+	{"fetch.wait.max.ms", "2"},
 	{"fetch.error.backoff.ms", "100"},
 	{"fetch.queue.backoff.ms", "1"},
-	{"fetch.message.max.bytes", "1048576"},
+	{"fetch.message.max.bytes", "524288"},
 	{"queued.min.messages", "100000"},
 	{"queued.max.messages.kbytes", "32768"},
 	{"reconnect.backoff.max.ms", "500"},
 	{"socket.nagle.disable", "true"},
 	{"enable.metrics.push", "false"},
 };
+
+/* Of all partitions together: 16 of them cost LIMIT 1 no more than one. */
+#define FETCH_MAX_BYTES 1048576
 
 /* What is ours, whatever the user says. */
 static const SqSetting owned[] = {
@@ -355,6 +359,41 @@ set_all(rd_kafka_conf_t *conf, const SqSetting *settings, int count,
 	return true;
 }
 
+static int64
+number_of(const rd_kafka_conf_t *conf, const char *name)
+{
+	char value[32] = "";
+	size_t size = sizeof(value);
+
+	rd_kafka_conf_get(conf, name, value, &size);
+	return strtoll(value, NULL, 10);
+}
+
+static bool
+has_property(const SqKafkaClient *client, const char *name)
+{
+	for (int i = 0; i < client->property_count; i++)
+		if (strcmp(client->properties[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Set fetch.max.bytes unless the user did; librdkafka wants it to be between
+ * message.max.bytes, which is the producers', and receive.message.max.bytes. */
+static bool
+limit_fetches(const SqKafkaClient *client, rd_kafka_conf_t *conf,
+			  SqError *error)
+{
+	int64 most = number_of(conf, "receive.message.max.bytes") - 512;
+	int64 bytes = Max(number_of(conf, "message.max.bytes"), FETCH_MAX_BYTES);
+	char value[32];
+
+	if (has_property(client, "fetch.max.bytes"))
+		return true;
+	snprintf(value, sizeof(value), "%lld", (long long) Min(bytes, most));
+	return set_property(conf, "fetch.max.bytes", value, error);
+}
+
 /* A configuration of librdkafka for a client; NULL and an error. */
 static rd_kafka_conf_t *
 make_conf(SqKafkaClient *client, SqError *error)
@@ -365,7 +404,8 @@ make_conf(SqKafkaClient *client, SqError *error)
 	for (int i = 0; good && i < client->property_count; i++)
 		good = set_property(conf, client->properties[i].name,
 							client->properties[i].value, error);
-	good = good && set_all(conf, owned, lengthof(owned), error);
+	good = good && limit_fetches(client, conf, error) &&
+		   set_all(conf, owned, lengthof(owned), error);
 	if (!good)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -375,16 +415,6 @@ make_conf(SqKafkaClient *client, SqError *error)
 	rd_kafka_conf_set_error_cb(conf, error_callback);
 	rd_kafka_conf_set_log_cb(conf, log_callback);
 	return conf;
-}
-
-static int64
-number_of(const rd_kafka_conf_t *conf, const char *name)
-{
-	char value[32] = "";
-	size_t size = sizeof(value);
-
-	rd_kafka_conf_get(conf, name, value, &size);
-	return strtoll(value, NULL, 10);
 }
 
 static const char *
