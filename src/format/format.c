@@ -23,8 +23,6 @@ sq_format_open(const SqFormatSpec *spec)
 	const SqDecoderOps *ops = format_ops[spec->format];
 	SqDecoder *decoder = ops->open(spec);
 
-	if (decoder == NULL)
-		return NULL;
 	decoder->ops = ops;
 	decoder->ntargets = spec->nfields;
 	decoder->targets = palloc(Max(spec->nfields, 1) * sizeof(SqTarget));

@@ -12,7 +12,7 @@
 typedef struct SqDecoderOps
 {
 	/* Make a decoder whose first member is an SqDecoder, palloc'd; the
-	 * caller fills in that member. NULL: out of memory. */
+	 * caller fills in that member. */
 	SqDecoder *(*open)(const SqFormatSpec *spec);
 	/* Fill the decoder's fields of a row, all NULL when called. The payload
 	 * is not null. On SQ_ERROR the fields may be left half filled. */

@@ -18,7 +18,7 @@
 typedef struct SqJsonDecoder
 {
 	SqDecoder decoder;
-	SqSimdjson *parser;
+	SqSimdjson *parser; /* NULL: not yet needed */
 	SqJsonTree tree;
 	SqJsonNode **nodes; /* of the fields */
 	bool any_kind;      /* some path fits documents that are no objects */
@@ -30,17 +30,14 @@ typedef struct SqJsonDecoder
 /* ---- Errors ---- */
 
 static SqStatus
-structure_error(SqSimdjsonResult result, const SqSimdjsonIndex *index,
-				SqError *error)
+structure_error(SqSimdjsonResult result, SqSlice payload,
+				const SqSimdjsonIndex *index, SqError *error)
 {
 	if (result == SQ_SIMDJSON_NO_MEMORY)
 		return sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
 	if (result == SQ_SIMDJSON_NOT_UTF8)
-		sq_error_set(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-					 "invalid byte sequence for encoding \"UTF8\" in JSON");
-	else
-		sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-					 "invalid JSON");
+		return sq_format_text_error(payload, error);
+	sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION, "invalid JSON");
 	sq_error_detail(error, "%s.", index->message);
 	return SQ_ERROR;
 }
@@ -85,6 +82,21 @@ put_value(const SqTarget *target, const SqJsonNode *node, const char *document,
 	sq_format_put(column, row, input, target->epoch, batch->arena);
 }
 
+/* The parser is made by the first document that needs it, because opening a
+ * decoder has no error. */
+static inline SqSimdjsonResult
+list_structure(SqJsonDecoder *decoder, SqSlice payload, SqSimdjsonIndex *index)
+{
+	if (unlikely(decoder->parser == NULL))
+	{
+		decoder->parser = sq_format_simdjson_create();
+		if (decoder->parser == NULL)
+			return SQ_SIMDJSON_NO_MEMORY;
+	}
+	return sq_format_simdjson_index(decoder->parser, payload.data,
+									payload.length, index);
+}
+
 static SqStatus
 json_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 			SqError *error)
@@ -100,10 +112,9 @@ json_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 	if (payload.length > MAX_DOCUMENT)
 		return sq_error_set(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 							"JSON document is too large");
-	result = sq_format_simdjson_index(decoder->parser, payload.data,
-									  payload.length, &index);
+	result = list_structure(decoder, payload, &index);
 	if (unlikely(result != SQ_SIMDJSON_OK))
-		return structure_error(result, &index, error);
+		return structure_error(result, payload, &index, error);
 	if (sq_format_json_walk(tree, payload, &index, batch->arena, error) !=
 		SQ_OK)
 		return SQ_ERROR;
@@ -125,13 +136,8 @@ json_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 static SqDecoder *
 json_open(const SqFormatSpec *spec)
 {
-	SqSimdjson *parser = sq_format_simdjson_create();
-	SqJsonDecoder *decoder;
+	SqJsonDecoder *decoder = palloc0(sizeof(SqJsonDecoder));
 
-	if (parser == NULL)
-		return NULL;
-	decoder = palloc0(sizeof(SqJsonDecoder));
-	decoder->parser = parser;
 	decoder->nodes = palloc(Max(spec->nfields, 1) * sizeof(SqJsonNode *));
 	sq_format_json_tree_build(&decoder->tree, spec->fields, spec->nfields,
 							  decoder->nodes);

@@ -95,10 +95,10 @@ extern SqStatus sq_format_json_walk(SqJsonTree *tree, SqSlice document,
 
 /* ---- format_json_string.c ---- */
 
-/* Check the escapes of a string's inside; on SQ_ERROR *fault is the offset of
- * the bad one. */
+/* Check the escapes of a string's inside, which is at that offset of the
+ * document. */
 extern SqStatus sq_format_json_check_string(const char *input, size_t length,
-											size_t *fault, SqError *error);
+											size_t offset, SqError *error);
 
 /* Unescape what was checked, into the arena. */
 extern SqSlice sq_format_json_unescape(const char *input, size_t length,

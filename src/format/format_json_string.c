@@ -13,6 +13,8 @@
 
 #include "mb/pg_wchar.h"
 
+static const char no_nul[] = "\\u0000 cannot be converted to text.";
+
 /* Four hexadecimal digits as a number, or a negative one. */
 static int
 hex4(const char *p, const char *end)
@@ -65,46 +67,31 @@ code_point(const char *p, const char *end, size_t *length)
 	return (int) surrogate_pair_to_codepoint(first, second);
 }
 
-static SqStatus
-malformed(SqError *error, const char *detail)
+/* One escape, p behind its backslash; NULL, or what is wrong with it. */
+static const char *
+escape_fault(const char *p, const char *end, size_t *length)
 {
-	sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-				 "invalid JSON: invalid escape sequence");
-	sq_error_detail(error, "%s", detail);
-	return SQ_ERROR;
-}
-
-/* One escape, p behind its backslash. */
-static SqStatus
-check_escape(const char *p, const char *end, size_t *length, SqError *error)
-{
-	int code;
-
 	*length = 1;
 	if (p < end && *p != '\0' && strchr("\"\\/bfnrt", *p) != NULL)
-		return SQ_OK;
+		return NULL;
 	if (p == end || *p != 'u')
-		return malformed(error, "A backslash must be followed by one of "
-								"\"\\/bfnrtu.");
-	code = code_point(p, end, length);
-	if (code == BAD_HEX)
-		return malformed(error, "\\u must be followed by four hexadecimal "
-								"digits.");
-	if (code == BAD_SURROGATE)
-		return malformed(error, "Unicode surrogates must come in pairs, a high "
-								"one followed by a low one.");
-	if (code == 0)
+		return "A backslash must be followed by one of \"\\/bfnrtu.";
+	switch (code_point(p, end, length))
 	{
-		sq_error_set(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-					 "unsupported Unicode escape sequence");
-		sq_error_detail(error, "\\u0000 cannot be converted to text.");
-		return SQ_ERROR;
+		case BAD_HEX:
+			return "\\u must be followed by four hexadecimal digits.";
+		case BAD_SURROGATE:
+			return "Unicode surrogates must come in pairs, a high one followed "
+				   "by a low one.";
+		case 0:
+			return no_nul;
+		default:
+			return NULL;
 	}
-	return SQ_OK;
 }
 
 SqStatus
-sq_format_json_check_string(const char *input, size_t length, size_t *fault,
+sq_format_json_check_string(const char *input, size_t length, size_t offset,
 							SqError *error)
 {
 	const char *end = input + length;
@@ -113,10 +100,19 @@ sq_format_json_check_string(const char *input, size_t length, size_t *fault,
 	while ((p = memchr(p, '\\', end - p)) != NULL)
 	{
 		size_t escape;
+		const char *fault = escape_fault(p + 1, end, &escape);
 
-		if (check_escape(p + 1, end, &escape, error) != SQ_OK)
+		if (unlikely(fault != NULL))
 		{
-			*fault = p - input;
+			if (fault == no_nul)
+				sq_error_set(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
+							 "unsupported Unicode escape sequence");
+			else
+				sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+							 "invalid JSON at byte %zu: invalid escape "
+							 "sequence",
+							 offset + (p - input) + 1);
+			sq_error_detail(error, "%s", fault);
 			return SQ_ERROR;
 		}
 		p += 1 + escape;

@@ -128,7 +128,6 @@ walk_string(Walk *walk, uint32 start, uint32 *close, bool *escaped)
 {
 	const char *inside = walk->text + start + 1;
 	uint32 end = peek(walk) - 1;
-	size_t fault;
 
 	while (is_blank(walk->text[end]))
 		end--;
@@ -142,7 +141,7 @@ walk_string(Walk *walk, uint32 start, uint32 *close, bool *escaped)
 	*escaped = memchr(inside, '\\', end - start - 1) != NULL;
 	if (!*escaped)
 		return SQ_OK;
-	return sq_format_json_check_string(inside, end - start - 1, &fault,
+	return sq_format_json_check_string(inside, end - start - 1, start + 1,
 									   walk->error);
 }
 

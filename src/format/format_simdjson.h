@@ -40,6 +40,7 @@ typedef struct SqSimdjsonIndex
 
 /* NULL: out of memory. */
 extern SqSimdjson *sq_format_simdjson_create(void);
+/* NULL is nothing to destroy. */
 extern void sq_format_simdjson_destroy(SqSimdjson *parser);
 
 /* Find the structure of a document of 1 to 2^32 - 65 bytes. When it answers
