@@ -109,10 +109,9 @@ sq_format_json_check_string(const char *input, size_t length, size_t offset,
 							 "unsupported Unicode escape sequence");
 			else
 				sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-							 "invalid JSON at byte %zu: invalid escape "
-							 "sequence",
-							 offset + (p - input) + 1);
-			sq_error_detail(error, "%s", fault);
+							 "invalid JSON: invalid escape sequence");
+			sq_error_detail(error, "%s The escape is at byte %zu.", fault,
+							offset + (p - input) + 1);
 			return SQ_ERROR;
 		}
 		p += 1 + escape;

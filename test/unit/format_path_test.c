@@ -143,21 +143,21 @@ test_bad(const PathCase *c)
 static void
 test_many_steps(void)
 {
-	char *text = pg_malloc(4001);
+	char *input = pg_malloc(4001);
 	SqPath path;
 	SqError error;
 
 	for (int i = 0; i < 2000; i++)
-		memcpy(text + 1 + 2 * i, ".a", 2);
-	text[0] = '$';
-	text[2001] = '\0';
-	CHECK_INT(sq_format_path_parse(text, &path, &error), SQ_OK);
+		memcpy(input + 1 + 2 * i, ".a", 2);
+	input[0] = '$';
+	input[2001] = '\0';
+	CHECK_INT(sq_format_path_parse(input, &path, &error), SQ_OK);
 	CHECK_INT(path.nsteps, 1000);
 	free_path(&path);
-	memcpy(text + 2001, ".a", 3);
-	CHECK_INT(sq_format_path_parse(text, &path, &error), SQ_ERROR);
+	memcpy(input + 2001, ".a", 3);
+	CHECK_INT(sq_format_path_parse(input, &path, &error), SQ_ERROR);
 	free_path(&path);
-	free(text);
+	free(input);
 }
 
 int
