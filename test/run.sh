@@ -20,8 +20,37 @@ rm -rf "$log" "$work"
 mkdir -p "$log" "$work"
 export LC_ALL=C.UTF-8
 
+# limited SECONDS COMMAND …: run it and all its children for so long at most.
+# Waited for like this, a Ctrl-C is heard at once.
+job=
+limited()
+{
+	local code=0
+	timeout -k 10 "$@" &
+	job=$!
+	wait "$job" || code=$?
+	job=
+	return $code
+}
+
+# What an interrupted TAP test has running.
+stop_tap()
+{
+	local file pid
+	for file in "$work"/tmp_check/*/pgdata/postmaster.pid; do
+		read -r pid 2>/dev/null <"$file" || continue
+		kill -QUIT "$pid" 2>/dev/null
+		timeout 5 tail --pid="$pid" -f /dev/null
+	done
+}
+
 finish()
 {
+	if [ -n "$job" ]; then
+		kill "$job" 2>/dev/null
+		wait "$job"
+	fi
+	stop_tap
 	stop_instance
 	stop_broker
 	[ "$failed" = 0 ] || [ ! -f "$work/postgres.log" ] ||
@@ -98,7 +127,7 @@ run_unit()
 run_fuzz()
 {
 	local code=0
-	timeout --foreground -k 5 600 test/fuzz/run.sh "${FUZZ_SECONDS:-3}" \
+	limited 600 test/fuzz/run.sh "${FUZZ_SECONDS:-3}" \
 		>"$log/fuzz.log" 2>&1 || code=$?
 	if [ $code != 0 ]; then
 		tail -n 60 "$log/fuzz.log"
@@ -114,7 +143,7 @@ regress()
 	shift 2
 	need_server "$kind" || return
 	mkdir -p "$log/$kind"
-	timeout --foreground -k 5 900 "$program" --outputdir="$log/$kind" \
+	limited 900 "$program" --outputdir="$log/$kind" \
 		--bindir="${PATH%%:*}" --host="$PGHOST" --port="$PGPORT" \
 		--user=postgres --dbname="$kind" --load-extension=streamsql \
 		"$@" >"$log/$kind.log" 2>&1 || code=$?
@@ -162,7 +191,7 @@ run_pgtap()
 			createdb "pgtap_$name"
 			psql -X -q -d "pgtap_$name" -c 'CREATE EXTENSION pgtap' \
 				-c 'CREATE EXTENSION streamsql'
-			timeout --foreground -k 5 300 pg_prove --verbose -d "pgtap_$name" "$file"
+			limited 300 pg_prove --verbose -d "pgtap_$name" "$file"
 		} >>"$log/pgtap.log" 2>&1 || code=$?
 	done
 	[ $code = 0 ] || grep -vE '^ok' "$log/pgtap.log" | tail -n 150
@@ -175,20 +204,18 @@ run_tap()
 	for file in test/t/*.t; do
 		! wanted "$(basename "$file" .t)" || files="$files $file"
 	done
-	(
-		[ -n "$server_started" ] ||
-			PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
-		unset PGHOST PGPORT PGUSER PGDATABASE
-		unset STREAMSQL_CONTROL STREAMSQL_BOOTSTRAP
-		export PG_REGRESS="$pgxs_src/test/regress/pg_regress"
-		export TESTDIR="$work" TESTDATADIR="$work/tap" TESTLOGDIR="$log/tap"
-		export top_builddir="$work" STREAMSQL_FILL="$root/build/bin/fill"
-		export STREAMSQL_ROOT="$root"
-		mkdir -p "$work/tap" "$log/tap"
-		# shellcheck disable=SC2086
-		timeout --foreground -k 20 1500 prove --verbose --timer \
-			-I "$pgxs_src/test/perl" -I test/t/lib $files
-	) >"$log/tap.log" 2>&1 || code=$?
+	[ -n "$server_started" ] ||
+		PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
+	mkdir -p "$work/tap" "$log/tap"
+	# shellcheck disable=SC2086
+	limited 1500 env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
+		-u STREAMSQL_CONTROL -u STREAMSQL_BOOTSTRAP \
+		PG_REGRESS="$pgxs_src/test/regress/pg_regress" \
+		TESTDIR="$work" TESTDATADIR="$work/tap" TESTLOGDIR="$log/tap" \
+		top_builddir="$work" STREAMSQL_ROOT="$root" \
+		STREAMSQL_FILL="$root/build/bin/fill" \
+		prove --verbose --timer -I "$pgxs_src/test/perl" -I test/t/lib \
+		$files >"$log/tap.log" 2>&1 || code=$?
 	grep 'skipped: ' "$log/tap.log"
 	[ $code = 0 ] || grep -vE '^ok|^# (Check|Run|Post|Start|Stop|Init)' \
 		"$log/tap.log" | tail -n 150
