@@ -100,7 +100,5 @@ check('cursors', 'SELECT 1', $cursor, undef);
 is($session->query('SELECT count(*) FROM t'), '20000', 'the session is well');
 $session->quit;
 $node->stop;
-unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile),
-	qr/terminated by signal|PANIC|server process .* exited/,
-	'no process died of it');
+StreamSQL::Instance::all_survived($node);
 done_testing();

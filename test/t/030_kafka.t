@@ -206,4 +206,5 @@ is(sql('SELECT count(*) FROM trades'), '700000', 'nothing was lost');
 
 $cursor->quit;
 $node->stop;
+StreamSQL::Instance::all_survived($node);
 done_testing();

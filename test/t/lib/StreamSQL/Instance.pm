@@ -4,6 +4,8 @@ package StreamSQL::Instance;
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
 
 # A started PostgreSQL::Test::Cluster; the extension and the server exist.
 sub start
@@ -35,6 +37,16 @@ sub usage
 	}
 	close $status;
 	return \%usage;
+}
+
+# A test that no process of a stopped instance died.
+sub all_survived
+{
+	my ($node) = @_;
+	unlike(slurp_file($node->logfile),
+		qr/terminated by signal|PANIC|server process .* exited/,
+		'no process died of it');
+	return;
 }
 
 1;
