@@ -91,7 +91,8 @@ is_disconnect(const char *reason)
 {
 	static const char *const words[] = {"isconnect",       "ransport failure",
 										"onnection reset", "onnection closed",
-										"imed out",        "roken pipe"};
+										"nexpected eof",   "imed out",
+										"roken pipe"};
 
 	for (int i = 0; i < lengthof(words); i++)
 		if (strstr(reason, words[i]) != NULL)
@@ -105,6 +106,11 @@ note_fault(SqKafkaClient *client, int code, const char *reason)
 {
 	SqError *fault = &client->fault;
 
+	/* Brokers that were found are no matter of names any more. */
+	if (code == RD_KAFKA_RESP_ERR__RESOLVE)
+		client->unresolved = true;
+	else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		client->resolved = true;
 	switch (code)
 	{
 		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
@@ -123,17 +129,14 @@ note_fault(SqKafkaClient *client, int code, const char *reason)
 						 client->brokers);
 			break;
 		case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-			if (client->other_trouble)
+			if (!client->unresolved || client->resolved)
 				return;
 			sq_error_set(fault, ERRCODE_CONNECTION_FAILURE,
 						 "could not find any host of Kafka at \"%s\"",
 						 client->brokers);
 			reason = client->complaint;
 			break;
-		case RD_KAFKA_RESP_ERR__RESOLVE:
-			return;
 		default:
-			client->other_trouble = true;
 			return;
 	}
 	if (reason[0] != '\0')
@@ -219,7 +222,7 @@ sq_kafka_client_forget(SqKafkaClient *client)
 	sq_error_clear(&client->fault);
 	client->complaint[0] = '\0';
 	client->complaint_is_error = false;
-	client->other_trouble = false;
+	client->unresolved = client->resolved = false;
 	pthread_mutex_unlock(&client->lock);
 }
 

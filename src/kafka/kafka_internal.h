@@ -50,7 +50,8 @@ struct SqKafkaClient
 	SqError fault;                 /* an error that waiting won't cure */
 	char complaint[SQ_ERROR_TEXT]; /* the last one */
 	bool complaint_is_error;       /* not merely a line of the log */
-	bool other_trouble;            /* brokers failed, but not by name */
+	bool unresolved;               /* a broker's name was not found */
+	bool resolved;                 /* troubles with a broker that was */
 };
 
 /* ---- kafka_property.c ---- */
