@@ -188,17 +188,6 @@ chomp(SqSlice line)
 }
 
 static SqStatus
-encoding_error(SqSlice payload, SqError *error)
-{
-	if (memchr(payload.data, '\0', payload.length) != NULL)
-		return sq_error_set(
-			error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-			"invalid byte sequence for encoding \"UTF8\": 0x00");
-	return sq_error_set(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-						"invalid byte sequence for encoding \"UTF8\" in CSV");
-}
-
-static SqStatus
 csv_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 		   SqError *error)
 {
@@ -211,7 +200,7 @@ csv_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 					.error = error};
 
 	if (!sq_format_is_text(payload))
-		return encoding_error(payload, error);
+		return sq_format_text_error(payload, error);
 	for (int position = 0;; position++)
 	{
 		CsvField field;

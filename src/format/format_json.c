@@ -15,8 +15,6 @@
 #include "format/format_json.h"
 #include "format/format_scalar.h"
 
-#include "mb/pg_wchar.h"
-
 typedef struct SqJsonDecoder
 {
 	SqDecoder decoder;
@@ -32,27 +30,13 @@ typedef struct SqJsonDecoder
 /* ---- Errors ---- */
 
 static SqStatus
-encoding_error(SqSlice payload, SqError *error)
-{
-	int good =
-		pg_encoding_verifymbstr(PG_UTF8, payload.data, (int) payload.length);
-
-	sq_error_set(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-				 "invalid byte sequence for encoding \"UTF8\" in JSON");
-	if ((size_t) good < payload.length)
-		sq_error_detail(error, "Byte %d, 0x%02x, begins no character.",
-						good + 1, (unsigned char) payload.data[good]);
-	return SQ_ERROR;
-}
-
-static SqStatus
 structure_error(SqSimdjsonResult result, SqSlice payload,
 				const SqSimdjsonIndex *index, SqError *error)
 {
 	if (result == SQ_SIMDJSON_NO_MEMORY)
 		return sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
 	if (result == SQ_SIMDJSON_NOT_UTF8)
-		return encoding_error(payload, error);
+		return sq_format_text_error(payload, error);
 	sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION, "invalid JSON");
 	sq_error_detail(error, "%s.", index->message);
 	return SQ_ERROR;

@@ -109,9 +109,10 @@ sq_format_json_check_string(const char *input, size_t length, size_t offset,
 							 "unsupported Unicode escape sequence");
 			else
 				sq_error_set(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-							 "invalid JSON: invalid escape sequence");
-			sq_error_detail(error, "%s The escape is at byte %zu.", fault,
-							offset + (p - input) + 1);
+							 "invalid JSON at byte %zu: invalid escape "
+							 "sequence",
+							 offset + (p - input) + 1);
+			sq_error_detail(error, "%s", fault);
 			return SQ_ERROR;
 		}
 		p += 1 + escape;

@@ -14,6 +14,7 @@
 
 #include "format/format_float.h"
 #include "format/format_simdjson.h"
+#include "mb/pg_wchar.h"
 
 #define BYTES(x) (UINT64CONST(0x0101010101010101) * (x))
 
@@ -50,6 +51,24 @@ sq_format_is_text(SqSlice input)
 		return true;
 	return memchr(input.data, '\0', input.length) == NULL &&
 		   sq_format_simdjson_is_utf8(input.data, input.length);
+}
+
+SqStatus
+sq_format_text_error(SqSlice input, SqError *error)
+{
+	const unsigned char *bad;
+	char bytes[64] = "";
+	int length;
+
+	bad = (const unsigned char *) input.data;
+	bad += pg_encoding_verifymbstr(PG_UTF8, input.data, (int) input.length);
+	length = (int) (input.data + input.length - (const char *) bad);
+	for (int i = 0; i < length && i < pg_utf_mblen(bad); i++)
+		snprintf(bytes + strlen(bytes), sizeof(bytes) - strlen(bytes),
+				 " 0x%02x", bad[i]);
+	return sq_error_set(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+						"invalid byte sequence for encoding \"UTF8\":%s",
+						bytes);
 }
 
 /* Has a UTF-8 text at most that many characters? */

@@ -13,6 +13,10 @@
 /* Is it UTF-8 without NUL bytes? */
 extern bool sq_format_is_text(SqSlice input);
 
+/* The error of a payload of which that is not true, as PostgreSQL puts it;
+ * answers SQ_ERROR. */
+extern SqStatus sq_format_text_error(SqSlice input, SqError *error);
+
 /* sq_format_scalar for what sq_format_is_text is known to be true of. */
 extern void sq_format_scalar_verified(SqColumn *column, int row, SqSlice input,
 									  SqArena *arena);

@@ -84,9 +84,9 @@ static const CsvCase usual_cases[] = {
 	{"a,b\n\n", "22P04", "unquoted newline found in CSV record"},
 	{"a\rb", "22P04", "unquoted carriage return found in CSV record"},
 	{"a\r\nb", "22P04", "unquoted carriage return found in CSV record"},
-	{"a,\xff", "22021", "invalid byte sequence for encoding \"UTF8\" in CSV"},
+	{"a,\xff", "22021", "invalid byte sequence for encoding \"UTF8\": 0xff"},
 	{"a,b,c\n\xc3", "22021",
-	 "invalid byte sequence for encoding \"UTF8\" in CSV"},
+	 "invalid byte sequence for encoding \"UTF8\": 0xc3"},
 };
 
 static const CsvCase other_cases[] = {

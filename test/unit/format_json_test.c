@@ -177,7 +177,8 @@ static const Refusal refused[] = {
 	{"{\"x\":\"a\tb\"}", "22P02", "invalid JSON"},
 	{"{\"x\":\"\x01\"}", "22P02", "invalid JSON"},
 	{"{\"x\x1f\":1}", "22P02", "invalid JSON"},
-	{"{\"x\":\"\\a\"}", "22P02", "invalid JSON: invalid escape sequence"},
+	{"{\"x\":\"\\a\"}", "22P02",
+	 "invalid JSON at byte 7: invalid escape sequence"},
 	{"{\"x\":\"\\u12\"}", "22P02", NULL},
 	{"{\"x\":\"\\u12g4\"}", "22P02", NULL},
 	{"{\"x\":\"\\U1234\"}", "22P02", NULL},
@@ -192,10 +193,10 @@ static const Refusal refused[] = {
 	{"{\"\\u0000\":1}", "22P05", NULL},
 	{"{\"x\":[{\"y\":\"a\\u0000\"}]}", "22P05", NULL},
 	{"{\"x\":\"\xff\"}", "22021",
-	 "invalid byte sequence for encoding \"UTF8\" in JSON"},
+	 "invalid byte sequence for encoding \"UTF8\": 0xff"},
 	{"{\"x\":\"\xc3\"}", "22021", NULL},
 	{"{\"x\":\"\xed\xa0\x80\"}", "22021",
-	 "invalid byte sequence for encoding \"UTF8\" in JSON"},
+	 "invalid byte sequence for encoding \"UTF8\": 0xed 0xa0 0x80"},
 	{"{\"x\":\"\xc0\x80\"}", "22021", NULL},
 	{"{\"x\":\"\xf4\x90\x80\x80\"}", "22021", NULL},
 	{"{\"x\":1}\xff", "22021", NULL},
@@ -236,11 +237,6 @@ test_grammar(void)
 		if (r->message != NULL)
 			CHECK_STR(error.message, r->message);
 	}
-	CHECK_STR(DECODE("{\"x\":\"\xed\xa0\x80\"}", &error), "22021");
-	CHECK_STR(error.detail, "Byte 7, 0xed, begins no character.");
-	CHECK_STR(DECODE("{\"x\":\"a\\q\"}", &error), "22P02");
-	CHECK_STR(error.detail, "A backslash must be followed by one of "
-							"\"\\/bfnrtu. The escape is at byte 8.");
 	CHECK_STR(decode("{\"x\":1}\0", 8, &error), "22P02");
 	CHECK_STR(decode("{\"x\":\"\0\"}", 9, &error), "22P02");
 }
