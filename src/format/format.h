@@ -102,8 +102,8 @@ extern SqDecoder *sq_format_open(const SqFormatSpec *spec);
  * top-level null. On SQ_ERROR (malformed document: 22P02, 22021 for bytes that
  * are not UTF-8, 22P05 for \u0000, 22P04 for a csv line with extra fields,
  * 22023 for json whose top level is no object, 54001 for json nested deeper
- * than 16384, 53200 out of memory) the row's fields are NULL. Text values point into the payload or the
- * batch's arena.
+ * than 16384, 53200 out of memory) the row's fields are NULL. Text values
+ * point into the payload or the batch's arena.
  */
 extern SqStatus sq_format_decode(SqDecoder *decoder, SqSlice payload,
 								 SqBatch *batch, int row, SqError *error);
