@@ -17,7 +17,7 @@ OBJS        = $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)
 PG_CPPFLAGS = -Isrc '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 PG_CFLAGS   = -std=gnu11 -Wextra -Wshadow -Wno-unused-parameter -Wno-sign-compare \
               -Wno-missing-field-initializers -Wno-declaration-after-statement \
-              -fvisibility=hidden -MMD -MP
+              -Werror=implicit-function-declaration -fvisibility=hidden -MMD -MP
 PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -fno-exceptions -fno-rtti \
               -fvisibility=hidden -MMD -MP
 SHLIB_LINK  = -lrdkafka -lsimdjson -lstdc++ -lpthread

@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
+#include "common/int.h"
 #include "fdw/fdw_guard.h"
 #include "fdw/fdw_populate.h"
 #include "funcapi.h"

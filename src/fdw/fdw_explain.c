@@ -11,6 +11,7 @@
  */
 #include "fdw/fdw_explain.h"
 
+#include "common/int.h"
 #include "fdw/fdw_scan.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"

@@ -223,6 +223,15 @@ keep_error(SqFeed *feed, int row, const SqError *error)
 	feed->has_errors = true;
 }
 
+/* Does the failure stop the scan? Only the data's own errors can be skipped. */
+static bool
+stops_scan(const SqFeed *feed)
+{
+	return feed->rel->on_error == SQ_ON_ERROR_STOP ||
+		   ERRCODE_TO_CATEGORY(feed->failure.sqlstate) ==
+			   ERRCODE_INSUFFICIENT_RESOURCES;
+}
+
 /* Decode a window of the set, up to a record that stops the scan. */
 static void
 decode_window(SqFeed *feed, int count)
@@ -236,7 +245,7 @@ decode_window(SqFeed *feed, int count)
 			continue;
 		sq_batch_clear_row(feed->batch, row);
 		feed->stats.decode_errors++;
-		feed->failed = feed->rel->on_error == SQ_ON_ERROR_STOP;
+		feed->failed = stops_scan(feed);
 		if (feed->failed)
 			break;
 		keep_error(feed, row, &feed->failure);

@@ -75,8 +75,11 @@ sq_kafka_error_topic(SqError *error, int code, const char *topic,
 	{
 		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-			return sq_error_set(error, ERRCODE_UNDEFINED_TABLE,
-								"topic \"%s\" does not exist", topic);
+			sq_error_set(error, ERRCODE_UNDEFINED_TABLE,
+						 "topic \"%s\" does not exist", topic);
+			sq_error_hint(error, "Kafka also hides topics that the user of the "
+								 "connection may not describe.");
+			return SQ_ERROR;
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 			return sq_error_set(error, ERRCODE_UNDEFINED_OBJECT,
 								"a partition of topic \"%s\" does not exist",
