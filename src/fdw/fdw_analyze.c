@@ -12,9 +12,8 @@
 
 #include "access/htup_details.h"
 #include "commands/vacuum.h"
-#include "fdw/fdw_convert.h"
-#include "fdw/fdw_feed.h"
 #include "fdw/fdw_snapshot.h"
+#include "feed/feed.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -121,7 +120,7 @@ sample_rows(SqSample *sample)
 	Datum *values = palloc(sample->tupdesc->natts * sizeof(Datum));
 	bool *nulls = palloc(sample->tupdesc->natts * sizeof(bool));
 
-	while (sq_fdw_feed_next(sample->feed))
+	while (sq_feed_next(sample->feed))
 	{
 		MemoryContext old = MemoryContextSwitchTo(sample->row_context);
 		bool decoded;
@@ -129,7 +128,7 @@ sample_rows(SqSample *sample)
 
 		MemoryContextReset(sample->row_context);
 		memset(nulls, true, sample->tupdesc->natts * sizeof(bool));
-		decoded = sq_fdw_convert_row(sample->converter, values, nulls);
+		decoded = sq_feed_convert_row(sample->converter, values, nulls);
 		MemoryContextSwitchTo(old);
 		if (decoded)
 			place = sample_place(sample);
@@ -148,7 +147,7 @@ static int
 acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 			   double *totalrows, double *totaldeadrows)
 {
-	SqRelation *rel = sq_fdw_relation_load(relation);
+	SqRelation *rel = sq_feed_relation_load(relation);
 	SqTopicState *topic = sq_fdw_topic_state(rel, GetUserId());
 	int64 total = topic_records(topic);
 	SqSample sample = {.rows = rows, .target = targrows, .skip = -1};
@@ -168,10 +167,10 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	sample.tupdesc = RelationGetDescr(relation);
 	sample.row_context = AllocSetContextCreate(
 		CurrentMemoryContext, "streamsql sample", ALLOCSET_DEFAULT_SIZES);
-	sample.feed = sq_fdw_feed_create(rel, GetUserId(), attrs);
-	sample.converter = sq_fdw_converter_create(sample.feed);
+	sample.feed = sq_feed_create(rel, GetUserId(), attrs);
+	sample.converter = sq_feed_converter_create(sample.feed);
 	reservoir_init_selection_state(&sample.reservoir, targrows);
-	sq_fdw_feed_start(sample.feed, ranges, nranges);
+	sq_feed_start(sample.feed, ranges, nranges);
 	sample_rows(&sample);
 
 	*totaldeadrows = 0;

@@ -25,7 +25,7 @@
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
-#include "fdw/fdw_relation.h"
+#include "feed/feed.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -70,10 +70,10 @@ check_table(Oid relid)
 {
 	Relation relation;
 
-	if (!sq_fdw_relation_is_ours(relid))
+	if (!sq_feed_relation_is_ours(relid))
 		return;
 	relation = relation_open(relid, AccessShareLock);
-	sq_fdw_relation_load(relation);
+	sq_feed_relation_load(relation);
 	relation_close(relation, NoLock);
 }
 

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "fdw/fdw_feed.h"
+#include "feed/feed.h"
 #include "nodes/execnodes.h"
 
 typedef struct SqFilter SqFilter;

@@ -15,10 +15,8 @@
 #include "base/base_version.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_foreign_server.h"
-#include "fdw/fdw_client.h"
-#include "fdw/fdw_relation.h"
 #include "fdw/fdw_snapshot.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "guc.h"
@@ -43,7 +41,7 @@ usable_server(const char *name)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FOREIGN_SERVER, name);
-	if (!sq_fdw_server_is_ours(server->serverid))
+	if (!sq_feed_server_is_ours(server->serverid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not a server of streamsql", name)));
@@ -55,16 +53,17 @@ streamsql_topics(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid serverid = usable_server(NameStr(*PG_GETARG_NAME(0)));
-	SqFdwClient *client;
+	SqFeedClient *client;
 	const SqKafkaTopic *topics;
 	SqKafkaCall *call;
 	SqError error;
 	int count;
 
 	InitMaterializedSRF(fcinfo, 0);
-	client = sq_fdw_client_acquire(serverid, GetUserId(), CurrentMemoryContext);
+	client =
+		sq_feed_client_acquire(serverid, GetUserId(), CurrentMemoryContext);
 	call = sq_kafka_ask_topics(client->kafka, sq_broker_timeout, &error);
-	sq_fdw_call_wait(client, call, &error);
+	sq_feed_call_wait(client, call, &error);
 	topics = sq_kafka_call_topics(client->call, &count);
 	for (int t = 0; t < count; t++)
 	{
@@ -74,8 +73,8 @@ streamsql_topics(PG_FUNCTION_ARGS)
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
-	sq_fdw_client_end_call(client);
-	sq_fdw_client_release(client);
+	sq_feed_client_end_call(client);
+	sq_feed_client_release(client);
 	return (Datum) 0;
 }
 
@@ -93,7 +92,7 @@ open_readable(Oid relid)
 		aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
 	relation = relation_open(relid, AccessShareLock);
-	if (!sq_fdw_relation_is_ours(relid))
+	if (!sq_feed_relation_is_ours(relid))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not a foreign table of streamsql",
 							   RelationGetRelationName(relation))));
@@ -106,7 +105,7 @@ streamsql_partitions(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Relation relation = open_readable(PG_GETARG_OID(0));
 	SqTopicState *state =
-		sq_fdw_topic_state(sq_fdw_relation_load(relation), GetUserId());
+		sq_fdw_topic_state(sq_feed_relation_load(relation), GetUserId());
 
 	relation_close(relation, NoLock);
 	InitMaterializedSRF(fcinfo, 0);

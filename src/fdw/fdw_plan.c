@@ -14,9 +14,9 @@
 
 #include "access/table.h"
 #include "base/base_version.h"
-#include "fdw/fdw_relation.h"
 #include "fdw/fdw_seek.h"
 #include "fdw/fdw_snapshot.h"
+#include "feed/feed.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -49,7 +49,7 @@ sq_fdw_get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 	Relation relation = table_open(relid, NoLock);
 	double known = sq_fdw_known_records(relid, &info->partitions);
 
-	info->rel = sq_fdw_relation_load(relation);
+	info->rel = sq_feed_relation_load(relation);
 	table_close(relation, NoLock);
 	baserel->fdw_private = info;
 	if (known >= 0)

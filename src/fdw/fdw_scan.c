@@ -19,7 +19,7 @@
 #include "base/base_version.h"
 #include "executor/executor.h"
 #include "fdw/fdw_plan.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed.h"
 #include "guc.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -62,7 +62,7 @@ sq_fdw_begin_scan(ForeignScanState *node, int eflags)
 	SqScan *scan = palloc0(sizeof(SqScan));
 
 	node->fdw_state = scan;
-	scan->rel = sq_fdw_relation_load(node->ss.ss_currentRelation);
+	scan->rel = sq_feed_relation_load(node->ss.ss_currentRelation);
 	scan->userid = scan_user(node);
 	scan->attrs = list_to_set(list_nth(plan->fdw_private, SQ_PLAN_ATTRIBUTES));
 	scan->seek_clauses = plan->fdw_exprs;
@@ -73,8 +73,8 @@ sq_fdw_begin_scan(ForeignScanState *node, int eflags)
 		return;
 	scan->region_context = AllocSetContextCreate(
 		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
-	scan->feed = sq_fdw_feed_create(scan->rel, scan->userid, scan->attrs);
-	scan->converter = sq_fdw_converter_create(scan->feed);
+	scan->feed = sq_feed_create(scan->rel, scan->userid, scan->attrs);
+	scan->converter = sq_feed_converter_create(scan->feed);
 	scan->filter = sq_fdw_filter_compile(scan->feed, plan->scan.scanrelid,
 										 plan->scan.plan.qual, &node->ss.ps);
 	if (!is_worker_scan(node))
@@ -88,7 +88,7 @@ sq_fdw_begin_scan(ForeignScanState *node, int eflags)
 static void
 ask_times(SqScan *scan, SqKafkaTime *times, int count)
 {
-	SqFdwClient *client = sq_fdw_client_acquire(
+	SqFeedClient *client = sq_feed_client_acquire(
 		scan->rel->serverid, scan->userid, scan->region_context);
 	SqKafkaCall *call;
 	SqError error;
@@ -96,11 +96,11 @@ ask_times(SqScan *scan, SqKafkaTime *times, int count)
 
 	call = sq_kafka_ask_times(client->kafka, scan->rel->topic, times, count,
 							  sq_broker_timeout, &error);
-	sq_fdw_call_wait(client, call, &error);
+	sq_feed_call_wait(client, call, &error);
 	memcpy(times, sq_kafka_call_times(client->call, &answers),
 		   count * sizeof(SqKafkaTime));
-	sq_fdw_client_end_call(client);
-	sq_fdw_client_release(client);
+	sq_feed_client_end_call(client);
+	sq_feed_client_release(client);
 }
 
 /* Ranges of the current parameters into scan->ranges. */
@@ -167,7 +167,7 @@ start_partition(SqScan *scan)
 				break;
 		if (first == end)
 			continue;
-		sq_fdw_feed_start(scan->feed, &scan->ranges[first], end - first);
+		sq_feed_start(scan->feed, &scan->ranges[first], end - first);
 		return true;
 	}
 }
@@ -185,7 +185,7 @@ start_reading(ForeignScanState *node)
 		sq_fdw_filter_restart(scan->filter);
 	if (scan->shared != NULL)
 		return start_partition(scan);
-	sq_fdw_feed_start(scan->feed, scan->ranges, scan->nranges);
+	sq_feed_start(scan->feed, scan->ranges, scan->nranges);
 	return scan->nranges > 0;
 }
 
@@ -202,7 +202,7 @@ sq_fdw_iterate_scan(ForeignScanState *node)
 		return slot;
 	for (;;)
 	{
-		if (unlikely(!sq_fdw_feed_next(scan->feed)))
+		if (unlikely(!sq_feed_next(scan->feed)))
 		{
 			if (scan->shared == NULL || !start_partition(scan))
 				return slot;
@@ -216,8 +216,8 @@ sq_fdw_iterate_scan(ForeignScanState *node)
 		}
 		memset(slot->tts_isnull, true,
 			   slot->tts_tupleDescriptor->natts * sizeof(bool));
-		if (likely(sq_fdw_convert_row(scan->converter, slot->tts_values,
-									  slot->tts_isnull)))
+		if (likely(sq_feed_convert_row(scan->converter, slot->tts_values,
+									   slot->tts_isnull)))
 			return ExecStoreVirtualTuple(slot);
 		ResetExprContext(node->ss.ps.ps_ExprContext);
 	}
@@ -235,7 +235,7 @@ sq_fdw_end_scan(ForeignScanState *node)
 	SqScan *scan = node->fdw_state;
 
 	if (scan != NULL && scan->feed != NULL)
-		sq_fdw_feed_stop(scan->feed);
+		sq_feed_stop(scan->feed);
 }
 
 void

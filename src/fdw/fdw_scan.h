@@ -8,11 +8,10 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
-#include "fdw/fdw_convert.h"
-#include "fdw/fdw_feed.h"
 #include "fdw/fdw_filter.h"
 #include "fdw/fdw_seek.h"
 #include "fdw/fdw_snapshot.h"
+#include "feed/feed.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "port/atomics.h"

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "fdw/fdw_region.h"
-#include "fdw/fdw_relation.h"
+#include "feed/feed.h"
 #include "nodes/execnodes.h"
 #include "nodes/primnodes.h"
 

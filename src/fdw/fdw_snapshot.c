@@ -14,8 +14,7 @@
 #include "fdw/fdw_snapshot.h"
 
 #include "access/xact.h"
-#include "fdw/fdw_client.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed.h"
 #include "guc.h"
 #include "lib/ilist.h"
 #include "utils/hsearch.h"
@@ -78,23 +77,8 @@ sq_fdw_known_records(Oid relid, int *partitions)
 SqTopicState *
 sq_fdw_topic_state(const SqRelation *rel, Oid userid)
 {
-	SqTopicState *state = palloc(sizeof(SqTopicState));
-	SqFdwClient *client =
-		sq_fdw_client_acquire(rel->serverid, userid, CurrentMemoryContext);
-	const SqKafkaWatermark *answer;
-	SqKafkaCall *call;
-	SqError error;
+	SqTopicState *state = sq_feed_topic_state(rel, userid);
 
-	call = sq_kafka_ask_watermarks(client->kafka, rel->topic, sq_broker_timeout,
-								   &error);
-	sq_fdw_call_wait(client, call, &error);
-	answer = sq_kafka_call_watermarks(client->call, &state->npartitions);
-	state->watermarks =
-		palloc(Max(state->npartitions, 1) * sizeof(SqKafkaWatermark));
-	memcpy(state->watermarks, answer,
-		   state->npartitions * sizeof(SqKafkaWatermark));
-	sq_fdw_client_end_call(client);
-	sq_fdw_client_release(client);
 	remember_size(rel->relid, state);
 	return state;
 }

@@ -7,15 +7,8 @@
 
 #include "postgres.h"
 
-#include "fdw/fdw_relation.h"
+#include "feed/feed.h"
 #include "nodes/execnodes.h"
-
-/* The watermarks of a topic, ordered by partition. */
-typedef struct SqTopicState
-{
-	int npartitions;
-	SqKafkaWatermark *watermarks;
-} SqTopicState;
 
 /*
  * The state of a relation's topic that this statement sees: asked of the
@@ -26,7 +19,8 @@ typedef struct SqTopicState
 extern const SqTopicState *sq_fdw_snapshot(EState *estate,
 										   const SqRelation *rel, Oid userid);
 
-/* Ask the cluster now, palloc'd in the current context. Waits and throws. */
+/* Ask the cluster now and let the planner know, palloc'd in the current
+ * context. Waits and throws. */
 extern SqTopicState *sq_fdw_topic_state(const SqRelation *rel, Oid userid);
 
 /* How many records and partitions the topic had when this backend last asked,

@@ -3,7 +3,7 @@
  *		SQL function streamsql_fdw_validator: options at CREATE and ALTER.
  *
  * PostgreSQL calls it with all options that an object will have. The rules
- * are fdw_option.c's; here is what depends on who sets them, and librdkafka's
+ * are feed_option.c's; here is what depends on who sets them, and librdkafka's
  * own opinion of the values. The order matters: librdkafka's setters open
  * files and load libraries, so no value reaches them before the rights to all
  * of them are known. Rights are asked of whoever runs the command, for every
@@ -21,8 +21,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
-#include "fdw/fdw_option.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 
@@ -63,7 +62,7 @@ check_properties(List *properties)
 
 		if (sq_kafka_property_check(property->name, property->value, &error) !=
 			SQ_OK)
-			sq_fdw_throw(&error);
+			sq_feed_throw(&error);
 	}
 }
 
@@ -75,19 +74,19 @@ streamsql_fdw_validator(PG_FUNCTION_ARGS)
 	switch (PG_GETARG_OID(1))
 	{
 		case ForeignDataWrapperRelationId:
-			sq_fdw_option_wrapper(options);
+			sq_feed_option_wrapper(options);
 			break;
 		case ForeignServerRelationId:
-			check_properties(sq_fdw_option_server(options));
+			check_properties(sq_feed_option_server(options));
 			break;
 		case UserMappingRelationId:
-			check_properties(sq_fdw_option_mapping(options));
+			check_properties(sq_feed_option_mapping(options));
 			break;
 		case ForeignTableRelationId:
-			sq_fdw_option_table(options);
+			sq_feed_option_table(options);
 			break;
 		case AttributeRelationId:
-			sq_fdw_option_column(options);
+			sq_feed_option_column(options);
 			break;
 		default:
 			ereport(ERROR,

@@ -1,5 +1,5 @@
 /*
- * fdw_relation.c
+ * feed_relation.c
  *		What a foreign table is: its options and columns, checked together.
  *
  * The validator sees the options of one object at a time and no types. What
@@ -11,7 +11,7 @@
  * read from the catalogs, which live there too. Locks: the caller's on the
  * relation.
  */
-#include "fdw/fdw_relation.h"
+#include "feed/feed_relation.h"
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -20,7 +20,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
-#include "fdw/fdw_option.h"
+#include "feed/feed_option.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -34,7 +34,7 @@
 /* ---- Whose it is ---- */
 
 bool
-sq_fdw_server_is_ours(Oid serverid)
+sq_feed_server_is_ours(Oid serverid)
 {
 	ForeignServer *server = GetForeignServer(serverid);
 	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
@@ -57,10 +57,10 @@ sq_fdw_server_is_ours(Oid serverid)
 }
 
 bool
-sq_fdw_relation_is_ours(Oid relid)
+sq_feed_relation_is_ours(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
-		   sq_fdw_server_is_ours(GetForeignTable(relid)->serverid);
+		   sq_feed_server_is_ours(GetForeignTable(relid)->serverid);
 }
 
 /* ---- Types ---- */
@@ -146,7 +146,7 @@ check_source_type(const SqAttribute *attribute)
 	what = attribute->source == SQ_SOURCE_HEADER
 			   ? "a header"
 			   : psprintf("metadata \"%s\"",
-						  sq_fdw_option_metadata(attribute->source));
+						  sq_feed_option_metadata(attribute->source));
 	refuse_type(
 		attribute,
 		ntypes == 1
@@ -201,7 +201,7 @@ is_json_type(Oid type)
 }
 
 SqColumn
-sq_fdw_column_for(Oid type, int32 typmod, SqFormat format)
+sq_feed_column_for(Oid type, int32 typmod, SqFormat format)
 {
 	bool full = typmod < 0 || typmod >= NATIVE_PRECISION;
 
@@ -271,8 +271,8 @@ static void
 load_attribute(const SqRelation *rel, Form_pg_attribute form,
 			   SqAttribute *attribute)
 {
-	SqColumnOptions options =
-		sq_fdw_option_column(GetForeignColumnOptions(rel->relid, form->attnum));
+	SqColumnOptions options = sq_feed_option_column(
+		GetForeignColumnOptions(rel->relid, form->attnum));
 	SqFormat format =
 		options.source == SQ_SOURCE_KEY ? rel->key_format : rel->format;
 
@@ -336,11 +336,11 @@ place_columns(SqRelation *rel, const char *name)
 }
 
 SqRelation *
-sq_fdw_relation_load(Relation relation)
+sq_feed_relation_load(Relation relation)
 {
 	TupleDesc descriptor = RelationGetDescr(relation);
 	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
-	SqTableOptions options = sq_fdw_option_table(table->options);
+	SqTableOptions options = sq_feed_option_table(table->options);
 	SqRelation *rel = palloc0(sizeof(SqRelation));
 
 	rel->relid = RelationGetRelid(relation);
@@ -401,9 +401,9 @@ is_overridden(const SqServerOption *property, List *mapping)
 }
 
 SqKafkaConfig
-sq_fdw_server_config(Oid serverid, Oid userid, Oid *umid)
+sq_feed_server_config(Oid serverid, Oid userid, Oid *umid)
 {
-	List *server = sq_fdw_option_server(GetForeignServer(serverid)->options);
+	List *server = sq_feed_option_server(GetForeignServer(serverid)->options);
 	List *mapping = NIL;
 	List *options = NIL;
 	SqKafkaProperty *properties;
@@ -413,7 +413,7 @@ sq_fdw_server_config(Oid serverid, Oid userid, Oid *umid)
 	*umid = InvalidOid;
 	if (find_mapping(serverid, userid, umid, &options) ||
 		find_mapping(serverid, InvalidOid, umid, &options))
-		mapping = sq_fdw_option_mapping(options);
+		mapping = sq_feed_option_mapping(options);
 	properties = palloc((list_length(server) + list_length(mapping)) *
 						sizeof(SqKafkaProperty));
 	config.properties = properties;

@@ -1,18 +1,18 @@
 /*
- * fdw_convert.h
+ * feed_convert.h
  *		Rows of a feed as Datums.
  */
-#ifndef SQ_FDW_CONVERT_H
-#define SQ_FDW_CONVERT_H
+#ifndef SQ_FEED_CONVERT_H
+#define SQ_FEED_CONVERT_H
 
 #include "postgres.h"
 
-#include "fdw/fdw_feed.h"
+#include "feed/feed_rows.h"
 
 typedef struct SqConverter SqConverter;
 
 /* A converter of a feed's rows, palloc'd in the current context. */
-extern SqConverter *sq_fdw_converter_create(SqFeed *feed);
+extern SqConverter *sq_feed_converter_create(SqFeed *feed);
 
 /*
  * The attributes of the feed, of its current row, into arrays over all
@@ -20,7 +20,7 @@ extern SqConverter *sq_fdw_converter_create(SqFeed *feed);
  * context or point into the batch. False: the record could not be decoded and
  * is to be skipped. Throws where on_error is stop.
  */
-extern bool sq_fdw_convert_row(SqConverter *converter, Datum *values,
-							   bool *nulls);
+extern bool sq_feed_convert_row(SqConverter *converter, Datum *values,
+								bool *nulls);
 
 #endif

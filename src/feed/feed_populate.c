@@ -1,5 +1,5 @@
 /*
- * fdw_populate.c
+ * feed_populate.c
  *		json_populate_record for one value of any type.
  *
  * How JSON becomes an array, a composite, a domain or json is defined by
@@ -9,7 +9,7 @@
  * Memory: the function's own caches live in the context given at creation.
  * Locks: none.
  */
-#include "fdw/fdw_populate.h"
+#include "feed/feed_populate.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
@@ -27,7 +27,7 @@ struct SqPopulate
 };
 
 SqPopulate *
-sq_fdw_populate_create(Oid type, int32 typmod, MemoryContext context)
+sq_feed_populate_create(Oid type, int32 typmod, MemoryContext context)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 	SqPopulate *populate = palloc0(sizeof(SqPopulate));
@@ -51,7 +51,7 @@ sq_fdw_populate_create(Oid type, int32 typmod, MemoryContext context)
 }
 
 Datum
-sq_fdw_populate(SqPopulate *populate, const char *json, bool *isnull)
+sq_feed_populate(SqPopulate *populate, const char *json, bool *isnull)
 {
 	char *object = psprintf("{\"v\":%s}", json);
 	Datum record =

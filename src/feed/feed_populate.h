@@ -1,21 +1,21 @@
 /*
- * fdw_populate.h
+ * feed_populate.h
  *		json_populate_record for one value of any type.
  */
-#ifndef SQ_FDW_POPULATE_H
-#define SQ_FDW_POPULATE_H
+#ifndef SQ_FEED_POPULATE_H
+#define SQ_FEED_POPULATE_H
 
 #include "postgres.h"
 
 typedef struct SqPopulate SqPopulate;
 
 /* For values of a type; lives in the context given. */
-extern SqPopulate *sq_fdw_populate_create(Oid type, int32 typmod,
-										  MemoryContext context);
+extern SqPopulate *sq_feed_populate_create(Oid type, int32 typmod,
+										   MemoryContext context);
 
 /* A JSON value (text in the database's encoding) as a Datum in the current
  * context; throws what json_populate_record throws. */
-extern Datum sq_fdw_populate(SqPopulate *populate, const char *json,
-							 bool *isnull);
+extern Datum sq_feed_populate(SqPopulate *populate, const char *json,
+							  bool *isnull);
 
 #endif

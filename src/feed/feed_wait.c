@@ -1,11 +1,11 @@
 /*
- * fdw_wait.c
+ * feed_wait.c
  *		The one place of the room that waits: on the latch and a descriptor.
  *
  * Cancel and statement_timeout arrive by the latch, so they act at once
  * whatever the broker does. Memory: none. Locks: none.
  */
-#include "fdw/fdw_wait.h"
+#include "feed/feed_wait.h"
 
 #include "guc.h"
 #include "miscadmin.h"
@@ -17,7 +17,7 @@
 #define CHECK_INTERVAL_MS 100
 
 void
-sq_fdw_throw(const SqError *error)
+sq_feed_throw(const SqError *error)
 {
 	ereport(ERROR, (errcode(error->sqlstate), errmsg("%s", error->message),
 					error->detail[0] ? errdetail("%s", error->detail) : 0,
@@ -26,7 +26,7 @@ sq_fdw_throw(const SqError *error)
 }
 
 void
-sq_fdw_wait(int fd, long timeout_ms)
+sq_feed_wait(int fd, long timeout_ms)
 {
 	WaitLatchOrSocket(MyLatch,
 					  WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT |
@@ -38,42 +38,42 @@ sq_fdw_wait(int fd, long timeout_ms)
 
 /* Throw if the connection is in a state that waiting won't cure. */
 static void
-check_connection(SqFdwClient *client)
+check_connection(SqFeedClient *client)
 {
 	SqError error;
 
 	if (sq_kafka_client_check(client->kafka, &error) == SQ_ERROR)
 	{
 		client->broken = true;
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 	}
 }
 
 void
-sq_fdw_call_wait(SqFdwClient *client, SqKafkaCall *call, const SqError *error)
+sq_feed_call_wait(SqFeedClient *client, SqKafkaCall *call, const SqError *error)
 {
 	SqError answer;
 	SqStatus status;
 
 	if (call == NULL)
-		sq_fdw_throw(error);
+		sq_feed_throw(error);
 	client->call = call;
 	while ((status = sq_kafka_call_poll(call, &answer)) == SQ_WAIT)
 	{
 		check_connection(client);
-		sq_fdw_wait(sq_kafka_call_fd(call), CHECK_INTERVAL_MS);
+		sq_feed_wait(sq_kafka_call_fd(call), CHECK_INTERVAL_MS);
 	}
 	if (status == SQ_ERROR)
 	{
-		sq_fdw_client_end_call(client);
+		sq_feed_client_end_call(client);
 		client->broken = ERRCODE_TO_CATEGORY(answer.sqlstate) ==
 						 ERRCODE_TO_CATEGORY(ERRCODE_CONNECTION_FAILURE);
-		sq_fdw_throw(&answer);
+		sq_feed_throw(&answer);
 	}
 }
 
 static void
-throw_timeout(SqFdwClient *client, const char *topic)
+throw_timeout(SqFeedClient *client, const char *topic)
 {
 	const char *complaint = sq_kafka_client_complaint(client->kafka);
 
@@ -90,7 +90,7 @@ throw_timeout(SqFdwClient *client, const char *topic)
 
 /* Wait for the reader until something came or the time is over. */
 static SqStatus
-wait_for_set(SqFdwClient *client, const char *topic, SqError *error)
+wait_for_set(SqFeedClient *client, const char *topic, SqError *error)
 {
 	SqStatus status;
 	instr_time start, now;
@@ -99,8 +99,8 @@ wait_for_set(SqFdwClient *client, const char *topic, SqError *error)
 	for (;;)
 	{
 		check_connection(client);
-		sq_fdw_wait(sq_kafka_reader_fd(client->reader),
-					Min(CHECK_INTERVAL_MS, sq_broker_timeout));
+		sq_feed_wait(sq_kafka_reader_fd(client->reader),
+					 Min(CHECK_INTERVAL_MS, sq_broker_timeout));
 		status = sq_kafka_reader_next(client->reader, &client->set, error);
 		if (status != SQ_WAIT)
 			return status;
@@ -112,13 +112,13 @@ wait_for_set(SqFdwClient *client, const char *topic, SqError *error)
 }
 
 bool
-sq_fdw_reader_wait(SqFdwClient *client, const char *topic, int64 *waited)
+sq_feed_reader_wait(SqFeedClient *client, const char *topic, int64 *waited)
 {
 	SqError error;
 	SqStatus status;
 
 	CHECK_FOR_INTERRUPTS();
-	sq_fdw_client_end_set(client);
+	sq_feed_client_end_set(client);
 	status = sq_kafka_reader_next(client->reader, &client->set, &error);
 	if (status == SQ_WAIT)
 	{
@@ -131,6 +131,6 @@ sq_fdw_reader_wait(SqFdwClient *client, const char *topic, int64 *waited)
 		*waited += INSTR_TIME_GET_MICROSEC(end);
 	}
 	if (status == SQ_ERROR)
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 	return status == SQ_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * fdw_convert.c
+ * feed_convert.c
  *		Rows of a feed as Datums.
  *
  * A valid value of a batch becomes a Datum by its lane; a pending one goes
@@ -8,18 +8,18 @@
  * these, and their errors, are PostgreSQL's own.
  *
  * Under on_error ignore and set_null every conversion that may fail runs under
- * a guard (fdw_guard.c) that turns an error of the data into a text.
+ * a guard (feed_guard.c) that turns an error of the data into a text.
  *
  * Memory: values in the current context (the scan's per-tuple context), the
  * converter's caches in the context it was created in. Locks: none.
  */
-#include "fdw/fdw_convert.h"
+#include "feed/feed_convert.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
 #include "common/int.h"
-#include "fdw/fdw_guard.h"
-#include "fdw/fdw_populate.h"
+#include "feed/feed_guard.h"
+#include "feed/feed_populate.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
@@ -74,7 +74,7 @@ init_target(SqConverter *c, SqTarget *target, int attr)
 }
 
 SqConverter *
-sq_fdw_converter_create(SqFeed *feed)
+sq_feed_converter_create(SqFeed *feed)
 {
 	SqConverter *c = palloc0(sizeof(SqConverter));
 	int a = -1;
@@ -202,9 +202,9 @@ pending_datum(SqConverter *c, SqTarget *target, SqSlice source, bool *isnull)
 		return InputFunctionCall(&target->input, server, target->ioparam,
 								 attribute->typmod);
 	if (target->populate == NULL)
-		target->populate = sq_fdw_populate_create(
+		target->populate = sq_feed_populate_create(
 			attribute->type, attribute->typmod, c->context);
-	return sq_fdw_populate(target->populate, server, isnull);
+	return sq_feed_populate(target->populate, server, isnull);
 }
 
 static Datum
@@ -302,7 +302,7 @@ headers_datum(SqConverter *c, SqTarget *target, bool *isnull)
 static Datum
 metadata_datum(SqConverter *c, SqTarget *target, bool *isnull)
 {
-	const SqRecord *record = sq_fdw_feed_record(c->feed);
+	const SqRecord *record = sq_feed_record(c->feed);
 
 	*isnull = false;
 	switch (target->attribute->source)
@@ -390,7 +390,7 @@ guarded_datum(SqConverter *c, SqTarget *target, Datum *value, bool *isnull)
 	const char *message = NULL;
 
 	if (may_fail(c, target))
-		message = sq_fdw_guard(attempt_target, &attempt);
+		message = sq_feed_guard(attempt_target, &attempt);
 	else
 		attempt_target(&attempt);
 	*value = attempt.value;
@@ -437,13 +437,12 @@ convert_context(void *arg)
 {
 	SqConverter *c = arg;
 
-	sq_fdw_feed_errcontext(c->feed->rel, sq_fdw_feed_record(c->feed),
-						   c->current != NULL ? c->current->attribute->name
-											  : NULL);
+	sq_feed_errcontext(c->feed->rel, sq_feed_record(c->feed),
+					   c->current != NULL ? c->current->attribute->name : NULL);
 }
 
 bool
-sq_fdw_convert_row(SqConverter *c, Datum *values, bool *nulls)
+sq_feed_convert_row(SqConverter *c, Datum *values, bool *nulls)
 {
 	ErrorContextCallback callback = {error_context_stack, convert_context, c};
 	bool result = true;

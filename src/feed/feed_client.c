@@ -1,5 +1,5 @@
 /*
- * fdw_client.c
+ * feed_client.c
  *		Ownership of Kafka clients by memory contexts.
  *
  * Errors and cancels leave a scan by longjmp; what it had open is then ended
@@ -9,10 +9,10 @@
  * Memory: the handle lives in the owner's context; the callback can't be taken
  * back, so a released handle stays there empty. Locks: none.
  */
-#include "fdw/fdw_client.h"
+#include "feed/feed_client.h"
 
-#include "fdw/fdw_relation.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed_relation.h"
+#include "feed/feed_wait.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
@@ -20,7 +20,7 @@
 #define EXIT_TIMEOUT_MS 1000
 
 void
-sq_fdw_client_end_call(SqFdwClient *client)
+sq_feed_client_end_call(SqFeedClient *client)
 {
 	if (client->call != NULL)
 		sq_kafka_call_free(client->call);
@@ -28,7 +28,7 @@ sq_fdw_client_end_call(SqFdwClient *client)
 }
 
 void
-sq_fdw_client_end_set(SqFdwClient *client)
+sq_feed_client_end_set(SqFeedClient *client)
 {
 	if (client->set != NULL)
 		sq_kafka_set_release(client->set);
@@ -36,14 +36,14 @@ sq_fdw_client_end_set(SqFdwClient *client)
 }
 
 void
-sq_fdw_client_release(SqFdwClient *client)
+sq_feed_client_release(SqFeedClient *client)
 {
 	bool healthy = !client->broken && client->call == NULL;
 
 	if (client->kafka == NULL)
 		return;
-	sq_fdw_client_end_call(client);
-	sq_fdw_client_end_set(client);
+	sq_feed_client_end_call(client);
+	sq_feed_client_end_set(client);
 	if (client->reader != NULL && !sq_kafka_reader_close(client->reader))
 		healthy = false;
 	client->reader = NULL;
@@ -54,7 +54,7 @@ sq_fdw_client_release(SqFdwClient *client)
 static void
 release_callback(void *arg)
 {
-	sq_fdw_client_release((SqFdwClient *) arg);
+	sq_feed_client_release((SqFeedClient *) arg);
 }
 
 static void
@@ -77,12 +77,12 @@ register_shutdown(void)
 	registered = MyProcPid;
 }
 
-SqFdwClient *
-sq_fdw_client_acquire(Oid serverid, Oid userid, MemoryContext owner)
+SqFeedClient *
+sq_feed_client_acquire(Oid serverid, Oid userid, MemoryContext owner)
 {
-	SqFdwClient *client = MemoryContextAllocZero(owner, sizeof(SqFdwClient));
+	SqFeedClient *client = MemoryContextAllocZero(owner, sizeof(SqFeedClient));
 	Oid umid;
-	SqKafkaConfig config = sq_fdw_server_config(serverid, userid, &umid);
+	SqKafkaConfig config = sq_feed_server_config(serverid, userid, &umid);
 	SqError error;
 
 	register_shutdown();
@@ -91,6 +91,6 @@ sq_fdw_client_acquire(Oid serverid, Oid userid, MemoryContext owner)
 	MemoryContextRegisterResetCallback(owner, &client->callback);
 	client->kafka = sq_kafka_client_acquire(&config, &error);
 	if (client->kafka == NULL)
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 	return client;
 }

@@ -1,5 +1,5 @@
 /*
- * fdw_guard.c
+ * feed_guard.c
  *		Running what may throw an error of the data, and going on after it.
  *
  * An input function may be any code, so it runs in a subtransaction, which
@@ -9,7 +9,7 @@
  *
  * Memory: the message in the caller's context. Locks: none.
  */
-#include "fdw/fdw_guard.h"
+#include "feed/feed_guard.h"
 
 #include "access/xact.h"
 #include "base/base_version.h"
@@ -76,7 +76,7 @@ end_guard(SqGuard *guard, bool success)
 }
 
 const char *
-sq_fdw_guard(void (*action)(void *arg), void *arg)
+sq_feed_guard(void (*action)(void *arg), void *arg)
 {
 	SqGuard guard;
 	ErrorData *volatile error = NULL;

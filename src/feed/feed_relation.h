@@ -1,9 +1,9 @@
 /*
- * fdw_relation.h
+ * feed_relation.h
  *		What the options of a foreign table and its columns say, checked.
  */
-#ifndef SQ_FDW_RELATION_H
-#define SQ_FDW_RELATION_H
+#ifndef SQ_FEED_RELATION_H
+#define SQ_FEED_RELATION_H
 
 #include "postgres.h"
 
@@ -71,22 +71,22 @@ typedef struct SqRelation
  * context. Throws what the event trigger throws at CREATE: column types that
  * don't fit their metadata, epoch on other types, several raw fields …
  */
-extern SqRelation *sq_fdw_relation_load(Relation relation);
+extern SqRelation *sq_feed_relation_load(Relation relation);
 
 /* Does a server, or a relation of any kind (then: a foreign table), belong to
  * a wrapper with our handler, whatever the wrapper's name? */
-extern bool sq_fdw_relation_is_ours(Oid relid);
-extern bool sq_fdw_server_is_ours(Oid serverid);
+extern bool sq_feed_relation_is_ours(Oid relid);
+extern bool sq_feed_server_is_ours(Oid serverid);
 
 /* The batch column that a SQL type decodes into (type, precision, scale and
  * length; no arrays). Domains, arrays and composites: SQ_TYPE_JSON. */
-extern SqColumn sq_fdw_column_for(Oid type, int32 typmod, SqFormat format);
+extern SqColumn sq_feed_column_for(Oid type, int32 typmod, SqFormat format);
 
 /*
  * The librdkafka properties of a server with the mapping of a user (or of
  * PUBLIC, or none), those the extension owns not included; palloc'd.
  * *umid gets the mapping's oid or InvalidOid.
  */
-extern SqKafkaConfig sq_fdw_server_config(Oid serverid, Oid userid, Oid *umid);
+extern SqKafkaConfig sq_feed_server_config(Oid serverid, Oid userid, Oid *umid);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * fdw_feed.c
+ * feed_rows.c
  *		Ranges of a topic as rows of decoded batches.
  *
  * A record set of the reader is decoded in batches, so that the decoders' code
@@ -12,9 +12,9 @@
  * client is given back by reset callbacks. The batch and the set are used
  * again and again. Locks: none.
  */
-#include "fdw/fdw_feed.h"
+#include "feed/feed_rows.h"
 
-#include "fdw/fdw_wait.h"
+#include "feed/feed_wait.h"
 #include "guc.h"
 #include "utils/memutils.h"
 
@@ -103,7 +103,8 @@ make_batch(SqFeed *feed)
 		if (!bms_is_member(a, feed->attrs) ||
 			(attr->source != SQ_SOURCE_VALUE && attr->source != SQ_SOURCE_KEY))
 			continue;
-		columns[ncolumns] = sq_fdw_column_for(attr->type, attr->typmod, format);
+		columns[ncolumns] =
+			sq_feed_column_for(attr->type, attr->typmod, format);
 		feed->columns[a] = ncolumns++;
 	}
 	feed->batch = sq_batch_create(columns, ncolumns, sq_batch_rows);
@@ -117,7 +118,7 @@ make_batch(SqFeed *feed)
 }
 
 SqFeed *
-sq_fdw_feed_create(const SqRelation *rel, Oid userid, Bitmapset *attrs)
+sq_feed_create(const SqRelation *rel, Oid userid, Bitmapset *attrs)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "streamsql feed", ALLOCSET_DEFAULT_SIZES);
@@ -150,7 +151,7 @@ forget_batch(SqFeed *feed)
 }
 
 void
-sq_fdw_feed_start(SqFeed *feed, const SqKafkaRange *ranges, int count)
+sq_feed_start(SqFeed *feed, const SqKafkaRange *ranges, int count)
 {
 	SqError error;
 
@@ -158,30 +159,30 @@ sq_fdw_feed_start(SqFeed *feed, const SqKafkaRange *ranges, int count)
 	feed->row = -1;
 	if (count == 0)
 	{
-		sq_fdw_feed_stop(feed);
+		sq_feed_stop(feed);
 		return;
 	}
 	if (feed->client == NULL)
-		feed->client = sq_fdw_client_acquire(feed->rel->serverid, feed->userid,
-											 feed->context);
-	sq_fdw_client_end_set(feed->client);
+		feed->client = sq_feed_client_acquire(feed->rel->serverid, feed->userid,
+											  feed->context);
+	sq_feed_client_end_set(feed->client);
 	if (feed->client->reader == NULL)
 		feed->client->reader = sq_kafka_reader_open(
 			feed->client->kafka, feed->rel->topic, SQ_SET_RECORDS, &error);
 	if (feed->client->reader == NULL ||
 		sq_kafka_reader_assign(feed->client->reader, ranges, count, &error) !=
 			SQ_OK)
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 }
 
 void
-sq_fdw_feed_stop(SqFeed *feed)
+sq_feed_stop(SqFeed *feed)
 {
 	forget_batch(feed);
 	feed->row = -1;
 	if (feed->client != NULL)
 	{
-		sq_fdw_client_release(feed->client);
+		sq_feed_client_release(feed->client);
 		feed->client = NULL;
 	}
 }
@@ -189,8 +190,8 @@ sq_fdw_feed_stop(SqFeed *feed)
 /* ---- Decoding ---- */
 
 void
-sq_fdw_feed_errcontext(const SqRelation *rel, const SqRecord *record,
-					   const char *column)
+sq_feed_errcontext(const SqRelation *rel, const SqRecord *record,
+				   const char *column)
 {
 	errcontext("topic \"%s\", partition %d, offset %lld", rel->topic,
 			   record->partition, (long long) record->offset);
@@ -258,7 +259,7 @@ failure_context(void *arg)
 {
 	SqFeed *feed = arg;
 
-	sq_fdw_feed_errcontext(feed->rel, &feed->records[feed->nrows], NULL);
+	sq_feed_errcontext(feed->rel, &feed->records[feed->nrows], NULL);
 }
 
 static void
@@ -268,7 +269,7 @@ throw_failure(SqFeed *feed)
 									 feed};
 
 	error_context_stack = &callback;
-	sq_fdw_throw(&feed->failure);
+	sq_feed_throw(&feed->failure);
 }
 
 /* The next window of the set at hand; false at its end. */
@@ -297,8 +298,8 @@ static bool
 next_set(SqFeed *feed)
 {
 	feed->first = 0;
-	if (!sq_fdw_reader_wait(feed->client, feed->rel->topic,
-							&feed->stats.waited))
+	if (!sq_feed_reader_wait(feed->client, feed->rel->topic,
+							 &feed->stats.waited))
 		return false;
 	feed->stats.messages += feed->client->set->count;
 	feed->stats.bytes += feed->client->set->bytes;
@@ -306,7 +307,7 @@ next_set(SqFeed *feed)
 }
 
 bool
-sq_fdw_feed_fetch(SqFeed *feed)
+sq_feed_fetch(SqFeed *feed)
 {
 	if (feed->failed)
 		throw_failure(feed);
@@ -316,7 +317,7 @@ sq_fdw_feed_fetch(SqFeed *feed)
 	{
 		if (next_set(feed))
 			continue;
-		sq_fdw_feed_stop(feed);
+		sq_feed_stop(feed);
 		return false;
 	}
 	if (feed->failed && feed->nrows == 0)

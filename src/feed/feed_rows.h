@@ -1,17 +1,17 @@
 /*
- * fdw_feed.h
+ * feed_rows.h
  *		Ranges of a topic as rows of decoded batches.
  *
  * What a scan and ANALYZE have in common: client, reader, decoders, batch, and
  * the policy for records that can't be decoded.
  */
-#ifndef SQ_FDW_FEED_H
-#define SQ_FDW_FEED_H
+#ifndef SQ_FEED_ROWS_H
+#define SQ_FEED_ROWS_H
 
 #include "postgres.h"
 
-#include "fdw/fdw_client.h"
-#include "fdw/fdw_relation.h"
+#include "feed/feed_client.h"
+#include "feed/feed_relation.h"
 #include "nodes/bitmapset.h"
 
 /* The most records a set has: enough to make waits and locks rare. */
@@ -30,7 +30,7 @@ typedef struct SqFeed
 	const SqRelation *rel;
 	Oid userid;
 	MemoryContext context;    /* the feed's own, a child of its creator's */
-	SqFdwClient *client;      /* NULL: not reading */
+	SqFeedClient *client;     /* NULL: not reading */
 	Bitmapset *attrs;         /* attribute numbers - 1 that are wanted */
 	SqDecoder *value_decoder; /* NULL: nothing of the value is wanted */
 	SqDecoder *key_decoder;
@@ -56,38 +56,37 @@ typedef struct SqFeed
  * context and ended with it. If records that don't decode are to be told
  * apart, every column is decoded, whatever is wanted.
  */
-extern SqFeed *sq_fdw_feed_create(const SqRelation *rel, Oid userid,
-								  Bitmapset *attrs);
+extern SqFeed *sq_feed_create(const SqRelation *rel, Oid userid,
+							  Bitmapset *attrs);
 
 /* Read these ranges (see kafka.h); drops what was being read. */
-extern void sq_fdw_feed_start(SqFeed *feed, const SqKafkaRange *ranges,
-							  int count);
+extern void sq_feed_start(SqFeed *feed, const SqKafkaRange *ranges, int count);
 
 /* Give the client back. The feed can be started again. */
-extern void sq_fdw_feed_stop(SqFeed *feed);
+extern void sq_feed_stop(SqFeed *feed);
 
 /* Fetch and decode the next batch, waiting for it; false at the end. Throws
  * where on_error is stop and the next record is at fault. */
-extern bool sq_fdw_feed_fetch(SqFeed *feed);
+extern bool sq_feed_fetch(SqFeed *feed);
 
 /* Go to the next row; false at the end of all ranges. */
 static inline bool
-sq_fdw_feed_next(SqFeed *feed)
+sq_feed_next(SqFeed *feed)
 {
 	if (likely(++feed->row < feed->nrows))
 		return true;
-	return sq_fdw_feed_fetch(feed);
+	return sq_feed_fetch(feed);
 }
 
 static inline const SqRecord *
-sq_fdw_feed_record(const SqFeed *feed)
+sq_feed_record(const SqFeed *feed)
 {
 	return &feed->records[feed->row];
 }
 
 /* The error context of a record: topic, partition, offset, and column if
  * there is one to blame. */
-extern void sq_fdw_feed_errcontext(const SqRelation *rel,
-								   const SqRecord *record, const char *column);
+extern void sq_feed_errcontext(const SqRelation *rel, const SqRecord *record,
+							   const char *column);
 
 #endif

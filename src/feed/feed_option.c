@@ -1,5 +1,5 @@
 /*
- * fdw_option.c
+ * feed_option.c
  *		One table of all options, and what each of them takes.
  *
  * An option is a row of the array "options": the catalog whose objects have
@@ -14,7 +14,7 @@
  * Memory: everything is palloc'd in the current context, and short. Locks:
  * none.
  */
-#include "fdw/fdw_option.h"
+#include "feed/feed_option.h"
 
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_foreign_data_wrapper.h"
@@ -22,7 +22,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
-#include "fdw/fdw_wait.h"
+#include "feed/feed_wait.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -145,7 +145,7 @@ add_property(const char *option, const char *value, List **properties)
 	property->value = value;
 	if (sq_kafka_property_find(option, &property->name, &property->flags,
 							   &error) != SQ_OK)
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 	if (property->flags & SQ_PROPERTY_OWNED)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("option \"%s\" cannot be set", option),
@@ -391,7 +391,7 @@ static const SqWord epochs[] = {
 };
 
 const char *
-sq_fdw_option_metadata(SqSource source)
+sq_feed_option_metadata(SqSource source)
 {
 	for (int i = 0; i < lengthof(metadata_words); i++)
 		if (metadata_words[i].value == (int) source)
@@ -457,7 +457,7 @@ parse_path(const char *name, const char *value, void *into)
 	SqError error;
 
 	if (sq_format_path_parse(to_utf8(value), &column->path, &error) != SQ_OK)
-		sq_fdw_throw(&error);
+		sq_feed_throw(&error);
 	column->has_path = true;
 }
 
@@ -593,7 +593,7 @@ parse_options(Oid catalog, List *definitions, void *into)
 }
 
 List *
-sq_fdw_option_server(List *definitions)
+sq_feed_option_server(List *definitions)
 {
 	List *properties = NIL;
 
@@ -603,7 +603,7 @@ sq_fdw_option_server(List *definitions)
 }
 
 List *
-sq_fdw_option_mapping(List *definitions)
+sq_feed_option_mapping(List *definitions)
 {
 	List *properties = NIL;
 
@@ -612,7 +612,7 @@ sq_fdw_option_mapping(List *definitions)
 }
 
 SqTableOptions
-sq_fdw_option_table(List *definitions)
+sq_feed_option_table(List *definitions)
 {
 	SqTableOptions table = {
 		.format = SQ_FORMAT_JSON,
@@ -626,7 +626,7 @@ sq_fdw_option_table(List *definitions)
 }
 
 SqColumnOptions
-sq_fdw_option_column(List *definitions)
+sq_feed_option_column(List *definitions)
 {
 	SqColumnOptions column = {.source = SQ_SOURCE_VALUE};
 
@@ -636,7 +636,7 @@ sq_fdw_option_column(List *definitions)
 }
 
 void
-sq_fdw_option_wrapper(List *definitions)
+sq_feed_option_wrapper(List *definitions)
 {
 	parse_options(ForeignDataWrapperRelationId, definitions, NULL);
 }

@@ -1,9 +1,9 @@
 /*
- * fdw_guard.h
+ * feed_guard.h
  *		Running what may throw an error of the data, and going on after it.
  */
-#ifndef SQ_FDW_GUARD_H
-#define SQ_FDW_GUARD_H
+#ifndef SQ_FEED_GUARD_H
+#define SQ_FEED_GUARD_H
 
 #include "postgres.h"
 
@@ -12,6 +12,6 @@
  * context, when it throws an error that the data is to blame for. Any other
  * error (cancel, memory, a bug) is thrown on.
  */
-extern const char *sq_fdw_guard(void (*action)(void *arg), void *arg);
+extern const char *sq_feed_guard(void (*action)(void *arg), void *arg);
 
 #endif

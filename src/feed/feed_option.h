@@ -1,5 +1,5 @@
 /*
- * fdw_option.h
+ * feed_option.h
  *		The options of servers, user mappings, tables and columns.
  *
  * Each level has one function that turns a list of DefElem, as the catalogs
@@ -13,12 +13,12 @@
  * Results are palloc'd in the current context; texts that meet Kafka's bytes
  * (header names, paths, csv's null) are UTF-8 whatever the database's encoding.
  */
-#ifndef SQ_FDW_OPTION_H
-#define SQ_FDW_OPTION_H
+#ifndef SQ_FEED_OPTION_H
+#define SQ_FEED_OPTION_H
 
 #include "postgres.h"
 
-#include "fdw/fdw_relation.h"
+#include "feed/feed_relation.h"
 #include "nodes/pg_list.h"
 
 /* An option of a server or a user mapping: a librdkafka property. */
@@ -51,14 +51,14 @@ typedef struct SqColumnOptions
 
 /* Lists of SqServerOption, by no means checked for the rights of anybody: the
  * validator does that once, when somebody sets them. */
-extern List *sq_fdw_option_server(List *options);
-extern List *sq_fdw_option_mapping(List *options);
-extern SqTableOptions sq_fdw_option_table(List *options);
-extern SqColumnOptions sq_fdw_option_column(List *options);
+extern List *sq_feed_option_server(List *options);
+extern List *sq_feed_option_mapping(List *options);
+extern SqTableOptions sq_feed_option_table(List *options);
+extern SqColumnOptions sq_feed_option_column(List *options);
 /* The wrapper itself has no options: throws if there is one. */
-extern void sq_fdw_option_wrapper(List *options);
+extern void sq_feed_option_wrapper(List *options);
 
 /* The word of option metadata that stands for a source. */
-extern const char *sq_fdw_option_metadata(SqSource source);
+extern const char *sq_feed_option_metadata(SqSource source);
 
 #endif
