@@ -26,6 +26,7 @@
 #define BLOCK_SIZE  ((size_t) 256 * 1024)
 #define MAX_COUNT   1000000
 #define WRITE_PIECE ((size_t) 1 << 20)
+#define MAX_PIECE   ((uint64) 0x3fffffff) /* palloc gives no more */
 
 /* Before every piece; the CRC is of kind, length, rows and the piece itself. */
 typedef struct SqPiece
@@ -249,7 +250,7 @@ read_piece(SqTableFileReader *reader, SqPiece *piece, SqError *error)
 		return damaged(error);
 	if (piece->length > reader->capacity)
 	{
-		if (piece->length > MaxAllocSize)
+		if (piece->length > MAX_PIECE)
 			return damaged(error);
 		pfree(reader->block);
 		reader->capacity = piece->length;
