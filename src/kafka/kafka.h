@@ -80,6 +80,10 @@ extern SqStatus sq_kafka_client_check(SqKafkaClient *client, SqError *error);
  * detail of a timeout, or "". Valid until the next call for this client. */
 extern const char *sq_kafka_client_complaint(SqKafkaClient *client);
 
+/* What the cluster calls itself, as far as the client has heard (after an
+ * answer of it, it has), or NULL; malloc'd, the caller's. */
+extern char *sq_kafka_client_cluster(SqKafkaClient *client);
+
 /* Close every idle client; wait at most this long for closing threads to end
  * (at exit, and in tests that count threads). True if none is left. */
 extern bool sq_kafka_pool_shutdown(int timeout_ms);
@@ -186,7 +190,8 @@ extern void sq_kafka_set_release(SqRecordSet *set);
 
 typedef struct SqKafkaReader SqKafkaReader;
 
-/* begin <= offset < end of one partition. */
+/* begin <= offset < end of one partition. With an end of INT64_MAX the range
+ * has none: reading follows the partition. */
 typedef struct SqKafkaRange
 {
 	int32 partition;
@@ -230,6 +235,19 @@ extern SqStatus sq_kafka_reader_next(SqKafkaReader *reader, SqRecordSet **set,
 extern int sq_kafka_reader_fd(const SqKafkaReader *reader);
 extern const SqKafkaReaderStats *
 sq_kafka_reader_stats(const SqKafkaReader *reader);
+
+/* How far a partition of the assignment was read. */
+typedef struct SqKafkaProgress
+{
+	int32 partition;
+	int64 position; /* everything before it was handed out, or is no record */
+	int64 end; /* of the partition, as the last fetch said; -1: not known */
+} SqKafkaProgress;
+
+/* The progress of every partition with ranges left, ordered by partition, at
+ * most max of them; their number. Costs no request. */
+extern int sq_kafka_reader_progress(const SqKafkaReader *reader,
+									SqKafkaProgress *progress, int max);
 
 /* End it. Does not block; afterwards the client is as healthy as before,
  * unless this answers false (then release it as not healthy). */

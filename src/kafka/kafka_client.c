@@ -515,3 +515,16 @@ sq_kafka_client_create(const SqKafkaProperty *properties, int count,
 	}
 	return client;
 }
+
+char *
+sq_kafka_client_cluster(SqKafkaClient *client)
+{
+	char *known = rd_kafka_clusterid(client->rk, 0);
+	char *copy = NULL;
+
+	if (known == NULL)
+		return NULL;
+	copy = strdup(known);
+	rd_kafka_mem_free(client->rk, known);
+	return copy;
+}

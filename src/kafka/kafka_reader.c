@@ -455,3 +455,33 @@ sq_kafka_reader_next(SqKafkaReader *reader, SqRecordSet **set, SqError *error)
 	*set = &filled->base;
 	return SQ_OK;
 }
+
+/* ---- Progress ---- */
+
+int
+sq_kafka_reader_progress(const SqKafkaReader *reader, SqKafkaProgress *progress,
+						 int max)
+{
+	const char *topic = rd_kafka_topic_name(reader->topic);
+	int count = 0;
+
+	for (int i = 0; i < reader->partition_count && count < max; i++)
+	{
+		const SqPartition *partition = &reader->partitions[i];
+		int64_t low;
+		int64_t high;
+
+		if (partition->range == NULL)
+			continue;
+		/* what librdkafka remembers of its last fetch; under read_committed
+		 * high is the last stable offset */
+		if (rd_kafka_get_watermark_offsets(reader->client->rk, topic, i, &low,
+										   &high) !=
+				RD_KAFKA_RESP_ERR_NO_ERROR ||
+			high < 0)
+			high = -1;
+		progress[count++] =
+			(SqKafkaProgress){i, partition->position, (int64) high};
+	}
+	return count;
+}

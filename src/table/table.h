@@ -200,6 +200,9 @@ extern SqStatus sq_table_put_image(SqTableWriter *writer, SqSlice image,
 
 typedef struct SqTableReader SqTableReader;
 
+/* Views that a reader slot can have open at once. */
+#define SQ_TABLE_CLAIMS 256
+
 extern SqTableReader *sq_table_reader_at(SqTableArena *arena, int number);
 /* Forget all claims of a slot: its owner is new, or gone. */
 extern void sq_table_reader_reset(SqTableReader *reader);
@@ -216,7 +219,7 @@ typedef struct SqTableView
 } SqTableView;
 
 /* Claim the state of a table as of now: its rows stay until the release.
- * False if the slot has no claim left (there are 64). */
+ * False if the slot has no claim left. */
 extern bool sq_table_view_open(SqTableView *view, SqTableArena *arena,
 							   int number, const SqTableLayout *layout,
 							   SqTableReader *reader);

@@ -41,7 +41,8 @@
 
 #include <sched.h>
 
-#define LINE 64
+#define LINE        64
+#define CLAIM_WORDS (SQ_TABLE_CLAIMS / 64)
 
 static size_t
 align_line(size_t size)
@@ -213,8 +214,19 @@ sq_table_arena_next_run(SqTableArena *arena, int number, uint32 chunk)
 void
 sq_table_reader_reset(SqTableReader *reader)
 {
-	SQ_STORE(&reader->used, 0);
+	for (int w = 0; w < lengthof(reader->used); w++)
+		SQ_STORE(&reader->used[w], 0);
 	SQ_STORE(&reader->active, 0);
+}
+
+/* A claim of the slot that is not in use, or -1. */
+static int
+find_unused(const SqTableReader *reader)
+{
+	for (int c = 0; c < SQ_TABLE_CLAIMS; c++)
+		if ((SQ_PEEK(&reader->used[c / 64]) >> (c % 64) & 1) == 0)
+			return c;
+	return -1;
 }
 
 bool
@@ -222,21 +234,18 @@ sq_table_view_open(SqTableView *view, SqTableArena *arena, int number,
 				   const SqTableLayout *layout, SqTableReader *reader)
 {
 	SqTable *table = sq_table_at(arena, number);
-	uint64 used = SQ_PEEK(&reader->used);
+	int claim = find_unused(reader);
 	uint64 sequence;
-	int claim = 0;
 
-	if (used == PG_UINT64_MAX)
+	if (claim < 0)
 		return false;
-	while (used & (UINT64CONST(1) << claim))
-		claim++;
 	SQ_STORE(&reader->claims[claim].table, number);
 	do
 	{
 		sequence = __atomic_load_n(&table->published, __ATOMIC_SEQ_CST);
 		SQ_STORE(&reader->claims[claim].sequence, sequence);
-		__atomic_fetch_or(&reader->used, UINT64CONST(1) << claim,
-						  __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(&reader->used[claim / 64],
+						  UINT64CONST(1) << (claim % 64), __ATOMIC_SEQ_CST);
 	} while (__atomic_load_n(&table->published, __ATOMIC_SEQ_CST) != sequence);
 	*view = (SqTableView){arena, table, layout, reader, claim, sequence};
 	return true;
@@ -245,7 +254,8 @@ sq_table_view_open(SqTableView *view, SqTableArena *arena, int number,
 void
 sq_table_view_close(SqTableView *view)
 {
-	__atomic_fetch_and(&view->reader->used, ~(UINT64CONST(1) << view->claim),
+	__atomic_fetch_and(&view->reader->used[view->claim / 64],
+					   ~(UINT64CONST(1) << (view->claim % 64)),
 					   __ATOMIC_SEQ_CST);
 }
 
@@ -277,12 +287,14 @@ sq_table_arena_claims(SqTableArena *arena, int number, uint64 **claims,
 {
 	int count = 0;
 
-	for (uint32 r = 0; r < arena->nreaders; r++)
+	for (uint32 w = 0; w < arena->nreaders * CLAIM_WORDS; w++)
 	{
-		SqTableReader *reader = sq_table_reader_at(arena, r);
-		uint64 used = __atomic_load_n(&reader->used, __ATOMIC_SEQ_CST);
+		SqTableReader *reader = sq_table_reader_at(arena, w / CLAIM_WORDS);
+		int c = w % CLAIM_WORDS * 64;
+		uint64 used =
+			__atomic_load_n(&reader->used[w % CLAIM_WORDS], __ATOMIC_SEQ_CST);
 
-		for (int c = 0; used != 0; c++, used >>= 1)
+		for (; used != 0; c++, used >>= 1)
 			if ((used & 1) != 0 && SQ_LOAD(&reader->claims[c].table) == number)
 				add_claim(claims, capacity, count++,
 						  SQ_LOAD(&reader->claims[c].sequence));

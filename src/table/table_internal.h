@@ -31,20 +31,18 @@ typedef struct SqTableChunk
 	uint32 length; /* under lock: of the run that begins here, else 0 */
 } SqTableChunk;
 
-#define SQ_TABLE_CLAIMS 64
-
 /* One per process (or thread, in tests) that reads. The owner writes; writers
  * of tables read. */
 struct SqTableReader
 {
 	uint64 active; /* atomic: the epoch it entered in; 0: outside */
-	uint64 used;   /* atomic: bits of claims in use */
+	uint64 used[SQ_TABLE_CLAIMS / 64]; /* atomic: bits of claims in use */
 	struct
 	{
 		uint64 table;    /* atomic: number */
 		uint64 sequence; /* atomic */
 	} claims[SQ_TABLE_CLAIMS];
-	uint64 filler[6]; /* to whole cache lines */
+	uint64 filler[3]; /* to whole cache lines */
 };
 
 struct SqTableArena
