@@ -9,10 +9,16 @@
 #include <limits.h>
 
 #include "guc.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 int sq_broker_timeout;
 int sq_batch_rows;
+int sq_table_wait;
+int sq_table_memory;
+int sq_table_workers;
+int sq_snapshot_interval;
+int sq_read_consistency;
 
 typedef struct SqIntSetting
 {
@@ -35,6 +41,30 @@ static const SqIntSetting int_settings[] = {
 	{"streamsql.batch_rows", "Records that are decoded together.",
 	 "Larger batches cost memory and delay the first row.", &sq_batch_rows,
 	 1024, 1, 65536, PGC_USERSET, 0},
+	{"streamsql.table_wait",
+	 "Longest time to wait for a table that is being loaded.",
+	 "With read_consistency latest, also for it to catch up with its topic.",
+	 &sq_table_wait, 60 * 1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS},
+	{"streamsql.snapshot_interval",
+	 "Time between two snapshot files of a table that changes.",
+	 "0 writes none: after a restart topics are read from their beginning.",
+	 &sq_snapshot_interval, 60, 0, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S},
+	/* only where shared memory can still be had */
+	{"streamsql.table_memory", "Shared memory for all tables.",
+	 "Taken when the server starts. When it is full, tables stop applying "
+	 "records until there is room.",
+	 &sq_table_memory, 256 * 1024, 1024, 64 * 1024 * 1024 - 1, PGC_POSTMASTER,
+	 GUC_UNIT_KB},
+	{"streamsql.table_workers",
+	 "Background workers that keep the tables of one database.",
+	 "They count against max_worker_processes.", &sq_table_workers, 2, 1, 64,
+	 PGC_POSTMASTER, 0},
+};
+
+static const struct config_enum_entry consistencies[] = {
+	{"eventual", SQ_CONSISTENCY_EVENTUAL, false},
+	{"latest", SQ_CONSISTENCY_LATEST, false},
+	{NULL, 0, false},
 };
 
 void
@@ -44,9 +74,20 @@ sq_guc_init(void)
 	{
 		const SqIntSetting *s = &int_settings[i];
 
+		if (s->context == PGC_POSTMASTER &&
+			!process_shared_preload_libraries_in_progress)
+			continue;
 		DefineCustomIntVariable(s->name, s->description, s->detail, s->variable,
 								s->boot, s->min, s->max, s->context, s->flags,
 								NULL, NULL, NULL);
 	}
+	DefineCustomEnumVariable(
+		"streamsql.read_consistency",
+		"What a statement sees of tables: what is there, or all that their "
+		"topics held when it started.",
+		"With latest a statement asks the cluster, and waits at most "
+		"streamsql.table_wait.",
+		&sq_read_consistency, SQ_CONSISTENCY_EVENTUAL, consistencies,
+		PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streamsql");
 }

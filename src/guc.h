@@ -5,8 +5,20 @@
 #ifndef SQ_GUC_H
 #define SQ_GUC_H
 
-extern int sq_broker_timeout; /* streamsql.broker_timeout, in ms */
-extern int sq_batch_rows;     /* streamsql.batch_rows */
+extern int sq_broker_timeout;    /* streamsql.broker_timeout, in ms */
+extern int sq_batch_rows;        /* streamsql.batch_rows */
+extern int sq_table_wait;        /* streamsql.table_wait, in ms */
+extern int sq_table_memory;      /* streamsql.table_memory, in kB */
+extern int sq_table_workers;     /* streamsql.table_workers */
+extern int sq_snapshot_interval; /* streamsql.snapshot_interval, in s */
+
+typedef enum SqConsistency
+{
+	SQ_CONSISTENCY_EVENTUAL,
+	SQ_CONSISTENCY_LATEST
+} SqConsistency;
+
+extern int sq_read_consistency; /* streamsql.read_consistency */
 
 /* Declare them to PostgreSQL. Called once by _PG_init. */
 extern void sq_guc_init(void);

@@ -30,6 +30,13 @@
 							NULL, private)
 #endif
 
+/* The number of this process among all that can be connected to databases. */
+#if PG_VERSION_NUM >= 170000
+#define SQ_PROC_NUMBER MyProcNumber
+#else
+#define SQ_PROC_NUMBER (MyProc->pgprocno)
+#endif
+
 /* Subtransactions may start in parallel mode. */
 #if PG_VERSION_NUM >= 170000
 #define SQ_PARALLEL_SUBTRANSACTIONS true

@@ -39,6 +39,7 @@ typedef struct SqTarget
 	SqColumn *column; /* of the batch; NULL: not a field */
 	FmgrInfo input;   /* of the type */
 	Oid ioparam;
+	bool leave;           /* valid values stay in the batch */
 	SqPopulate *populate; /* SQ_TYPE_JSON columns; made at first use */
 } SqTarget;
 
@@ -48,6 +49,7 @@ struct SqConverter
 	MemoryContext context;
 	bool guarded;        /* records that don't decode are not errors */
 	bool other_encoding; /* the database is not UTF-8 */
+	bool *left; /* by attribute: this value of the row is in the batch */
 	int ntargets;
 	SqTarget *targets;
 	SqTarget *error_target; /* the column of metadata error, or NULL */
@@ -83,6 +85,7 @@ sq_feed_converter_create(SqFeed *feed)
 	c->context = CurrentMemoryContext;
 	c->guarded = feed->rel->on_error != SQ_ON_ERROR_STOP;
 	c->other_encoding = GetDatabaseEncoding() != PG_UTF8;
+	c->left = palloc0(feed->rel->nattributes * sizeof(bool));
 	c->targets =
 		palloc0(Max(bms_num_members(feed->attrs), 1) * sizeof(SqTarget));
 	while ((a = bms_next_member(feed->attrs, a)) >= 0)
@@ -94,6 +97,25 @@ sq_feed_converter_create(SqFeed *feed)
 			c->error_target = target;
 	}
 	return c;
+}
+
+void
+sq_feed_converter_leave(SqConverter *c, Bitmapset *attrs)
+{
+	for (int i = 0; i < c->ntargets; i++)
+	{
+		SqTarget *target = &c->targets[i];
+
+		target->leave =
+			target->column != NULL && bms_is_member(target->attr, attrs) &&
+			!(c->other_encoding && target->column->type == SQ_TYPE_TEXT);
+	}
+}
+
+const bool *
+sq_feed_converter_left(const SqConverter *c)
+{
+	return c->left;
 }
 
 /* ---- Texts ---- */
@@ -213,6 +235,9 @@ field_datum(SqConverter *c, SqTarget *target, int row, bool *isnull)
 	const SqColumn *column = target->column;
 
 	*isnull = false;
+	c->left[target->attr] = target->leave && sq_bit_get(column->valid, row);
+	if (c->left[target->attr])
+		return (Datum) 0;
 	if (likely(sq_bit_get(column->valid, row)))
 		return valid_datum(c, column, row);
 	if (sq_bit_get(column->pending, row))

@@ -14,6 +14,13 @@ typedef struct SqConverter SqConverter;
 /* A converter of a feed's rows, palloc'd in the current context. */
 extern SqConverter *sq_feed_converter_create(SqFeed *feed);
 
+/* Leave alone what needs no conversion: of these attributes a value that is
+ * valid in the batch (and in the database's encoding) is not made a Datum; the
+ * caller takes it from there. */
+extern void sq_feed_converter_leave(SqConverter *converter, Bitmapset *attrs);
+/* By attribute number - 1: was the value of the row just converted left? */
+extern const bool *sq_feed_converter_left(const SqConverter *converter);
+
 /*
  * The attributes of the feed, of its current row, into arrays over all
  * attributes; the others are left alone. Values are palloc'd in the current

@@ -212,8 +212,13 @@ check_server(List *properties)
 /* ---- Tables ---- */
 
 static const SqWord kinds[] = {
-	{"stream", 0},
-	{"table", SQ_WORD_LATER},
+	{"stream", SQ_KIND_STREAM},
+	{"table", SQ_KIND_TABLE},
+};
+
+static const SqWord key_sources[] = {
+	{"key", SQ_KEY_SOURCE_KEY},
+	{"value", SQ_KEY_SOURCE_VALUE},
 };
 
 static const SqWord formats[] = {
@@ -258,7 +263,16 @@ parse_topic(const char *name, const char *value, void *into)
 static void
 parse_kind(const char *name, const char *value, void *into)
 {
-	PARSE_WORD(name, value, kinds);
+	((SqTableOptions *) into)->kind = PARSE_WORD(name, value, kinds);
+}
+
+static void
+parse_key_source(const char *name, const char *value, void *into)
+{
+	SqTableOptions *table = into;
+
+	table->key_source = PARSE_WORD(name, value, key_sources);
+	table->has_key_source = true;
 }
 
 static void
@@ -364,6 +378,11 @@ check_table(SqTableOptions *table)
 						errmsg("option \"%s\" is available only with format "
 							   "\"csv\"",
 							   table->csv_option)));
+	if (table->has_key_source && table->kind != SQ_KIND_TABLE)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("option \"%s\" is available only with kind "
+							   "\"table\"",
+							   "key_source")));
 	if (table->csv.escape == '\0')
 		table->csv.escape = table->csv.quote;
 	check_csv(&table->csv);
@@ -467,18 +486,30 @@ parse_epoch(const char *name, const char *value, void *into)
 	((SqColumnOptions *) into)->epoch = PARSE_WORD(name, value, epochs);
 }
 
-static void
-parse_key(const char *name, const char *value, void *into)
+static bool
+parse_flag(const char *name, const char *value)
 {
-	bool key;
+	bool flag;
 
-	if (!parse_bool(value, &key))
+	if (!parse_bool(value, &flag))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for option \"%s\": \"%s\"", name, value),
 				 errhint("Valid values are: \"true\", \"false\".")));
-	if (key)
+	return flag;
+}
+
+static void
+parse_key(const char *name, const char *value, void *into)
+{
+	if (parse_flag(name, value))
 		set_source(into, name, SQ_SOURCE_KEY);
+}
+
+static void
+parse_index(const char *name, const char *value, void *into)
+{
+	((SqColumnOptions *) into)->index = parse_flag(name, value);
 }
 
 /* Paths and epochs are of fields; headers and metadata have none. */
@@ -502,6 +533,7 @@ static const SqOption options[] = {
 	{UserMappingRelationId, NULL, parse_mapping},
 	{ForeignTableRelationId, "topic", parse_topic},
 	{ForeignTableRelationId, "kind", parse_kind},
+	{ForeignTableRelationId, "key_source", parse_key_source},
 	{ForeignTableRelationId, "format", parse_format},
 	{ForeignTableRelationId, "key_format", parse_key_format},
 	{ForeignTableRelationId, "on_error", parse_on_error},
@@ -514,6 +546,7 @@ static const SqOption options[] = {
 	{AttributeRelationId, "path", parse_path},
 	{AttributeRelationId, "epoch", parse_epoch},
 	{AttributeRelationId, "key", parse_key},
+	{AttributeRelationId, "index", parse_index},
 };
 
 /* The option of a level that a wrong name is most like: at most half of its

@@ -33,6 +33,9 @@ typedef struct SqServerOption
 typedef struct SqTableOptions
 {
 	const char *topic;
+	SqKind kind;
+	SqKeySource key_source;
+	bool has_key_source;
 	SqFormat format;
 	SqFormat key_format;
 	SqOnError on_error;
@@ -47,6 +50,7 @@ typedef struct SqColumnOptions
 	bool has_path;
 	SqPath path;
 	SqEpoch epoch;
+	bool index;
 } SqColumnOptions;
 
 /* Lists of SqServerOption, by no means checked for the rights of anybody: the

@@ -273,9 +273,13 @@ load_attribute(const SqRelation *rel, Form_pg_attribute form,
 {
 	SqColumnOptions options = sq_feed_option_column(
 		GetForeignColumnOptions(rel->relid, form->attnum));
-	SqFormat format =
-		options.source == SQ_SOURCE_KEY ? rel->key_format : rel->format;
+	SqFormat format;
 
+	attribute->key = options.source == SQ_SOURCE_KEY;
+	if (attribute->key && rel->key_source == SQ_KEY_SOURCE_VALUE)
+		options.source = SQ_SOURCE_VALUE;
+	format = options.source == SQ_SOURCE_KEY ? rel->key_format : rel->format;
+	attribute->index = options.index;
 	attribute->name = pstrdup(NameStr(form->attname));
 	attribute->type = form->atttypid;
 	attribute->typmod = form->atttypmod;
@@ -288,6 +292,12 @@ load_attribute(const SqRelation *rel, Form_pg_attribute form,
 		check_generated(attribute);
 	check_source_type(attribute);
 	check_epoch_type(attribute);
+	if (attribute->index && rel->kind != SQ_KIND_TABLE)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+			 errmsg("option \"index\" of column \"%s\" needs kind \"table\"",
+					attribute->name)));
 	if (options.has_path && format != SQ_FORMAT_JSON)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
@@ -335,6 +345,21 @@ place_columns(SqRelation *rel, const char *name)
 	}
 }
 
+/* Rows of a table are told apart by their keys. */
+static void
+check_key(const SqRelation *rel, const char *name)
+{
+	for (int a = 0; a < rel->nattributes; a++)
+		if (rel->attributes[a].key)
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+			 errmsg("foreign table \"%s\" of kind \"table\" needs a key column",
+					name),
+			 errhint("Set option \"key\" to \"true\" for the columns that are "
+					 "the key.")));
+}
+
 SqRelation *
 sq_feed_relation_load(Relation relation)
 {
@@ -346,6 +371,8 @@ sq_feed_relation_load(Relation relation)
 	rel->relid = RelationGetRelid(relation);
 	rel->serverid = table->serverid;
 	rel->topic = options.topic;
+	rel->kind = options.kind;
+	rel->key_source = options.key_source;
 	rel->format = options.format;
 	rel->key_format = options.key_format;
 	rel->on_error = options.on_error;
@@ -360,6 +387,8 @@ sq_feed_relation_load(Relation relation)
 			load_attribute(rel, form, &rel->attributes[a]);
 	}
 	place_columns(rel, RelationGetRelationName(relation));
+	if (rel->kind == SQ_KIND_TABLE)
+		check_key(rel, RelationGetRelationName(relation));
 	return rel;
 }
 

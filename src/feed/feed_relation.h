@@ -21,6 +21,20 @@ typedef enum SqOnError
 	SQ_ON_ERROR_SET_NULL
 } SqOnError;
 
+/* Every record, or the last one of each key. */
+typedef enum SqKind
+{
+	SQ_KIND_STREAM,
+	SQ_KIND_TABLE
+} SqKind;
+
+/* Where a table's key columns come from. */
+typedef enum SqKeySource
+{
+	SQ_KEY_SOURCE_KEY,
+	SQ_KEY_SOURCE_VALUE
+} SqKeySource;
+
 /* Where a column's value comes from. */
 typedef enum SqSource
 {
@@ -46,6 +60,9 @@ typedef struct SqAttribute
 	int32 typmod;
 	Oid collation;
 	SqSource source;
+	bool key;           /* (part of) the key of a record or table, from
+						 * wherever it comes */
+	bool index;         /* kind table: rows are found by it */
 	const char *header; /* SQ_SOURCE_HEADER: its name */
 	SqPath path;        /* VALUE and KEY under json */
 	int position;       /* VALUE under csv: field of the line, from 0 */
@@ -57,6 +74,8 @@ typedef struct SqRelation
 	Oid relid;
 	Oid serverid;
 	const char *topic;
+	SqKind kind;
+	SqKeySource key_source;
 	SqFormat format;
 	SqFormat key_format;
 	SqOnError on_error;

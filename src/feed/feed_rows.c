@@ -293,6 +293,13 @@ next_window(SqFeed *feed)
 	return true;
 }
 
+static void
+count_set(SqFeed *feed)
+{
+	feed->stats.messages += feed->client->set->count;
+	feed->stats.bytes += feed->client->set->bytes;
+}
+
 /* The next set; false at the end of all ranges. */
 static bool
 next_set(SqFeed *feed)
@@ -301,8 +308,7 @@ next_set(SqFeed *feed)
 	if (!sq_feed_reader_wait(feed->client, feed->rel->topic,
 							 &feed->stats.waited))
 		return false;
-	feed->stats.messages += feed->client->set->count;
-	feed->stats.bytes += feed->client->set->bytes;
+	count_set(feed);
 	return true;
 }
 
@@ -323,4 +329,30 @@ sq_feed_fetch(SqFeed *feed)
 	if (feed->failed && feed->nrows == 0)
 		throw_failure(feed);
 	return true;
+}
+
+SqStatus
+sq_feed_poll(SqFeed *feed)
+{
+	if (feed->failed)
+		throw_failure(feed);
+	while (!next_window(feed))
+	{
+		SqStatus status;
+
+		feed->first = 0;
+		status = sq_feed_reader_poll(feed->client);
+		if (status != SQ_OK)
+			return status;
+		count_set(feed);
+	}
+	if (feed->failed && feed->nrows == 0)
+		throw_failure(feed);
+	return SQ_OK;
+}
+
+int
+sq_feed_fd(const SqFeed *feed)
+{
+	return sq_kafka_reader_fd(feed->client->reader);
 }

@@ -69,6 +69,12 @@ extern void sq_feed_stop(SqFeed *feed);
  * where on_error is stop and the next record is at fault. */
 extern bool sq_feed_fetch(SqFeed *feed);
 
+/* The same without waiting: SQ_OK when there is a batch, SQ_WAIT when there is
+ * none yet (sq_feed_fd becomes readable), SQ_DONE at the end. Throws as
+ * sq_feed_fetch does, and what the cluster says. */
+extern SqStatus sq_feed_poll(SqFeed *feed);
+extern int sq_feed_fd(const SqFeed *feed);
+
 /* Go to the next row; false at the end of all ranges. */
 static inline bool
 sq_feed_next(SqFeed *feed)

@@ -36,9 +36,8 @@ sq_feed_wait(int fd, long timeout_ms)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Throw if the connection is in a state that waiting won't cure. */
-static void
-check_connection(SqFeedClient *client)
+void
+sq_feed_client_check(SqFeedClient *client)
 {
 	SqError error;
 
@@ -60,7 +59,7 @@ sq_feed_call_wait(SqFeedClient *client, SqKafkaCall *call, const SqError *error)
 	client->call = call;
 	while ((status = sq_kafka_call_poll(call, &answer)) == SQ_WAIT)
 	{
-		check_connection(client);
+		sq_feed_client_check(client);
 		sq_feed_wait(sq_kafka_call_fd(call), CHECK_INTERVAL_MS);
 	}
 	if (status == SQ_ERROR)
@@ -98,7 +97,7 @@ wait_for_set(SqFeedClient *client, const char *topic, SqError *error)
 	INSTR_TIME_SET_CURRENT(start);
 	for (;;)
 	{
-		check_connection(client);
+		sq_feed_client_check(client);
 		sq_feed_wait(sq_kafka_reader_fd(client->reader),
 					 Min(CHECK_INTERVAL_MS, sq_broker_timeout));
 		status = sq_kafka_reader_next(client->reader, &client->set, error);
@@ -133,4 +132,18 @@ sq_feed_reader_wait(SqFeedClient *client, const char *topic, int64 *waited)
 	if (status == SQ_ERROR)
 		sq_feed_throw(&error);
 	return status == SQ_OK;
+}
+
+SqStatus
+sq_feed_reader_poll(SqFeedClient *client)
+{
+	SqError error;
+	SqStatus status;
+
+	sq_feed_client_end_set(client);
+	sq_feed_client_check(client);
+	status = sq_kafka_reader_next(client->reader, &client->set, &error);
+	if (status == SQ_ERROR)
+		sq_feed_throw(&error);
+	return status;
 }

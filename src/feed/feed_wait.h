@@ -25,6 +25,13 @@ extern void sq_feed_wait(int fd, long timeout_ms);
 extern void sq_feed_call_wait(SqFeedClient *client, SqKafkaCall *call,
 							  const SqError *error);
 
+/* Throw if the connection is in a state that waiting won't cure. */
+extern void sq_feed_client_check(SqFeedClient *client);
+
+/* The next set of client->reader into client->set, if there is one now: SQ_OK,
+ * SQ_WAIT or SQ_DONE; the one before is ended. Throws what the cluster says. */
+extern SqStatus sq_feed_reader_poll(SqFeedClient *client);
+
 /*
  * The next set of client->reader into client->set (the one before is ended),
  * or false at the end of all ranges. Waits, and throws when nothing came for
