@@ -3,9 +3,10 @@
 BROKER_BINS = build/bin/mock_broker build/bin/fill
 
 # Pure rooms, compiled without a server, for unit tests and fuzzers.
-PURE_C   = $(wildcard src/base/*.c src/batch/*.c src/format/*.c)
+PURE_C   = $(wildcard src/base/*.c src/batch/*.c src/format/*.c) $(TABLE_C)
 PURE_CXX = $(wildcard src/format/*.cpp)
 KAFKA_C  = $(wildcard src/kafka/*.c)
+TABLE_C  = $(filter-out %shmem.c,$(wildcard src/table/*.c))
 PG_LIBDIR   = $(shell $(PG_CONFIG) --pkglibdir)
 FRONTEND    = -DFRONTEND -D_GNU_SOURCE -Isrc -Itest/unit \
               -I$(shell $(PG_CONFIG) --includedir-server) -g -O1 -Wall -Wextra \
