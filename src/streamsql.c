@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "guc.h"
+#include "keyed/keyed.h"
 
 PG_MODULE_MAGIC;
 
@@ -18,4 +19,5 @@ void
 _PG_init(void)
 {
 	sq_guc_init();
+	sq_keyed_init();
 }

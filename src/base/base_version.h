@@ -45,11 +45,15 @@
 #endif
 
 /* May a user use a foreign server? Needs utils/acl.h, and on 16 and later
- * catalog/pg_foreign_server.h. */
+ * catalog/pg_foreign_server.h. Does a user own a database? Needs the same, and
+ * catalog/pg_database.h. */
 #if PG_VERSION_NUM >= 160000
 #define SQ_SERVER_ACLCHECK(serverid, userid)                                   \
 	object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE)
+#define SQ_DATABASE_OWNERCHECK(oid, userid)                                    \
+	object_ownercheck(DatabaseRelationId, oid, userid)
 #else
+#define SQ_DATABASE_OWNERCHECK(oid, userid) pg_database_ownercheck(oid, userid)
 #define SQ_SERVER_ACLCHECK(serverid, userid)                                   \
 	pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE)
 #endif

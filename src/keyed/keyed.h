@@ -118,13 +118,19 @@ typedef struct SqKeyedView
 } SqKeyedView;
 
 /*
- * The state of a table as of now, once it has been loaded; under latest, once
- * it has applied what its topic held at the call. Waits up to
- * streamsql.table_wait, then throws 57014... the progress. Closed when owner
- * is reset. userid: whose mapping asks the cluster.
+ * The state of a table as of now, once it has been loaded; under
+ * read_consistency latest, once it has applied what its topic held at the
+ * call (userid: whose mapping asks the cluster). Waits up to
+ * streamsql.table_wait. Throws 55000: not loaded or not caught up in time, not
+ * kept up to date, or changed by this transaction; 53400: memory is full, or
+ * too many views. Closed when owner is reset.
  */
 extern SqKeyedView *sq_keyed_view_open(const SqKeyedShape *shape, Oid userid,
 									   MemoryContext owner);
+/* Wait until the table has applied what its topic holds now; throws as
+ * above. */
+extern void sq_keyed_wait(const SqKeyedShape *shape, Oid userid,
+						  int64 timeout_ms);
 /* Rows that the table has, or -1 if it is not there: for the planner. */
 extern double sq_keyed_known_rows(const SqKeyedShape *shape);
 

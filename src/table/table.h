@@ -74,6 +74,10 @@ extern SqTableLayout *sq_table_layout_create(const SqTableColumn *columns,
 											 const SqTableIndexSpec *indexes,
 											 int nindexes);
 
+/* Where the bitmap is with so many indexes: all that a snapshot file needs of
+ * a layout. */
+extern int sq_table_layout_bitmap(int nindexes);
+
 /* ---- Rows ---- */
 
 typedef struct SqTableRow SqTableRow;
@@ -158,6 +162,8 @@ extern SqTable *sq_table_at(SqTableArena *arena, int number);
 extern void sq_table_init(SqTableArena *arena, int number);
 /* Give all its memory back. Nobody reads or writes it any more. */
 extern void sq_table_drop(SqTableArena *arena, int number);
+/* Does any reader have a view of it open? */
+extern bool sq_table_is_claimed(SqTableArena *arena, int number);
 extern SqTableStats sq_table_stats(SqTableArena *arena, int number);
 
 /* ---- Writing ---- */

@@ -304,6 +304,18 @@ sq_table_arena_claims(SqTableArena *arena, int number, uint64 **claims,
 	return count;
 }
 
+bool
+sq_table_is_claimed(SqTableArena *arena, int number)
+{
+	uint64 *claims = NULL;
+	int capacity = 0;
+	int count = sq_table_arena_claims(arena, number, &claims, &capacity);
+
+	if (claims != NULL)
+		pfree(claims);
+	return count > 0;
+}
+
 /* ---- Epochs ---- */
 
 void

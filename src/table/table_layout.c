@@ -88,6 +88,12 @@ fixed_alignment(const SqTableColumn *column)
 											: column->alignment;
 }
 
+int
+sq_table_layout_bitmap(int nindexes)
+{
+	return (int) (sizeof(SqTableRow) + (nindexes - 1) * sizeof(SqTableLink));
+}
+
 SqTableLayout *
 sq_table_layout_create(const SqTableColumn *columns, int ncolumns,
 					   const SqTableIndexSpec *indexes, int nindexes)
@@ -100,7 +106,7 @@ sq_table_layout_create(const SqTableColumn *columns, int ncolumns,
 	memcpy(layout->columns, columns, ncolumns * sizeof(SqTableColumn));
 	layout->nindexes = nindexes;
 	memcpy(layout->indexes, indexes, nindexes * sizeof(SqTableIndexSpec));
-	layout->bitmap = sizeof(SqTableRow) + (nindexes - 1) * sizeof(SqTableLink);
+	layout->bitmap = sq_table_layout_bitmap(nindexes);
 	at = layout->bitmap + (ncolumns + 7) / 8;
 	for (int alignment = 8; alignment > 0; alignment /= 2)
 		for (int c = 0; c < ncolumns; c++)
