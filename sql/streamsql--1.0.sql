@@ -31,7 +31,7 @@ HANDLER streamsql.streamsql_fdw_handler
 VALIDATOR streamsql.streamsql_fdw_validator;
 
 COMMENT ON FOREIGN DATA WRAPPER streamsql IS
-'Kafka: a server is a cluster, a foreign table a topic. Options of servers and user mappings are librdkafka properties with each dot written as underscore (bootstrap_servers is required; secrets go into user mappings). Options of tables: topic, kind, format, key_format, on_error, and for csv delimiter, quote, escape, null. Options of columns: metadata, header, path, epoch, key.';
+'Kafka: a server is a cluster, a foreign table a topic. Options of servers and user mappings are librdkafka properties with each dot written as underscore (bootstrap_servers is required; secrets go into user mappings). Options of tables: topic, kind (stream or table), key_source, format, key_format, on_error, and for csv delimiter, quote, escape, null. Options of columns: metadata, header, path, epoch, key, index.';
 
 -- ---- Types ----
 
@@ -73,6 +73,68 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10 COST 10000;
 
 COMMENT ON FUNCTION streamsql.partitions(regclass) IS
 'Partitions of a foreign table''s topic, ordered, with the offsets that a scan started now would read: low <= offset < high. Under isolation_level read_committed high is the last stable offset. Offsets may have gaps, so high - low is at least the number of records. Needs SELECT on the table. Errors: 42501 no SELECT, 42809 not a foreign table of streamsql, 42P01 no such topic, 08006 no answer within streamsql.broker_timeout.';
+
+-- ---- Tables: the last value per key ----
+
+CREATE FUNCTION streamsql.table_states(
+	OUT "table" regclass,
+	OUT state text,
+	OUT rows int8,
+	OUT memory_bytes int8,
+	OUT caught_up float8,
+	OUT lag int8,
+	OUT applied int8,
+	OUT deleted int8,
+	OUT skipped_null_key int8,
+	OUT decode_errors int8,
+	OUT last_error text,
+	OUT last_applied_at timestamptz
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamsql_table_states'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10;
+
+COMMENT ON FUNCTION streamsql.table_states() IS
+'What view streamsql.tables shows.';
+
+CREATE VIEW streamsql.tables AS
+SELECT * FROM streamsql.table_states();
+
+COMMENT ON VIEW streamsql.tables IS
+'Foreign tables of kind table of this database, as background workers keep them now; those that the caller may SELECT from (members of pg_read_all_stats: all). Counters begin when a table begins to be kept, at CREATE or when the server starts.';
+COMMENT ON COLUMN streamsql.tables.state IS
+'loading: not yet all that the topic held when the load began; ready; full: streamsql.table_memory is used up and records wait; error: see last_error. Tables that are not ready cannot be read.';
+COMMENT ON COLUMN streamsql.tables.rows IS 'Keys with a value.';
+COMMENT ON COLUMN streamsql.tables.memory_bytes IS
+'Taken from streamsql.table_memory, in bytes, in pieces of 32 kB.';
+COMMENT ON COLUMN streamsql.tables.caught_up IS
+'Part of the topic''s offsets that was read, 0 to 1.';
+COMMENT ON COLUMN streamsql.tables.lag IS
+'Offsets of the topic that were not read yet, as far as is known.';
+COMMENT ON COLUMN streamsql.tables.applied IS 'Records that set a row.';
+COMMENT ON COLUMN streamsql.tables.deleted IS
+'Records without a value that deleted a row.';
+COMMENT ON COLUMN streamsql.tables.skipped_null_key IS
+'Records that were skipped because (part of) their key is NULL.';
+COMMENT ON COLUMN streamsql.tables.decode_errors IS
+'Records that did not decode, under on_error ignore or set_null.';
+COMMENT ON COLUMN streamsql.tables.last_error IS
+'What keeps the table from its topic now; NULL when nothing does.';
+COMMENT ON COLUMN streamsql.tables.last_applied_at IS
+'When a record was last applied, by the clock of the server.';
+
+GRANT SELECT ON streamsql.tables TO PUBLIC;
+
+CREATE FUNCTION streamsql.wait_for(
+	foreign_table regclass,
+	timeout interval DEFAULT NULL
+)
+RETURNS void
+AS 'MODULE_PATHNAME', 'streamsql_wait_for'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 10000;
+
+COMMENT ON FUNCTION streamsql.wait_for(regclass, interval) IS
+'Returns when a table has applied what its topic holds at the call. timeout: how long to wait at most, streamsql.table_wait if NULL. Needs SELECT on the table. Errors: 55000 not in time, or not kept up to date; 53400 memory is full; 42501 no SELECT; 42809 not a foreign table of kind table; 08006 no answer of the cluster within streamsql.broker_timeout.';
 
 -- ---- Checks at CREATE and ALTER ----
 

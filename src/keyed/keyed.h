@@ -19,6 +19,9 @@
 #include "fmgr.h"
 #include "table/table.h"
 
+extern PGDLLEXPORT Datum streamsql_table_states(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum streamsql_wait_for(PG_FUNCTION_ARGS);
+
 /* Set up shared memory, hooks and the launcher; called once by _PG_init, does
  * all of it only in shared_preload_libraries. */
 extern void sq_keyed_init(void);

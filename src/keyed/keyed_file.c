@@ -186,9 +186,9 @@ claim_state(SqTableIdentity *identity, SqTablePosition **positions, int *count)
 	{
 		*identity = entry->identity;
 		saving.layout.bitmap = sq_table_layout_bitmap(entry->nindexes);
-		claimed = sq_table_view_open(&saving.view, registry->arena,
-									 saving.number, &saving.layout,
-									 sq_keyed_reader());
+		claimed =
+			sq_table_view_open(&saving.view, registry->arena, saving.number,
+							   &saving.layout, sq_keyed_reader());
 	}
 	LWLockRelease(registry->lock);
 	return claimed;
@@ -219,8 +219,8 @@ begin(int number)
 	saving.fd = BasicOpenFile(path, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
 	if (saving.fd < 0)
 		return fail("write", strerror(errno));
-	saving.writer = sq_table_file_create(saving.fd, &identity, positions, count,
-										 &error);
+	saving.writer =
+		sq_table_file_create(saving.fd, &identity, positions, count, &error);
 	if (saving.writer == NULL)
 		return fail("write", error.message);
 	return 0;

@@ -55,13 +55,15 @@ note_object(ObjectAccessType access, Oid class, Oid object)
 		return;
 	if (class == ForeignServerRelationId || class == UserMappingRelationId)
 		worth_a_nudge = true;
-	if (class != RelationRelationId ||
-		(access == OAT_DROP &&
-		 get_rel_relkind(object) != RELKIND_FOREIGN_TABLE))
+	if (class != RelationRelationId)
 		return;
-	/* a relation that is just created can't be looked up yet: what it is
-	 * doesn't matter, its oid will not be asked for unless it is ours */
-	worth_a_nudge = true;
+	if (access == OAT_DROP)
+	{
+		if (get_rel_relkind(object) == RELKIND_FOREIGN_TABLE)
+			worth_a_nudge = true;
+		return;
+	}
+	/* one that is just created can't be looked up yet */
 	if (list_member_oid(touched, object))
 		return;
 	old = MemoryContextSwitchTo(TopTransactionContext);
@@ -85,6 +87,18 @@ sq_keyed_hook_touched(Oid relid)
 	return list_member_oid(touched, relid);
 }
 
+/* Was one of the relations that were touched a foreign table? */
+static bool
+touched_foreign_table(void)
+{
+	ListCell *cell;
+
+	foreach (cell, touched)
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+			return true;
+	return false;
+}
+
 static void
 end_transaction(XactEvent event, void *arg)
 {
@@ -92,6 +106,10 @@ end_transaction(XactEvent event, void *arg)
 
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (!worth_a_nudge && touched_foreign_table())
+				worth_a_nudge = true;
+			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:

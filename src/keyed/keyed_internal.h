@@ -63,8 +63,9 @@ typedef struct SqKeyedEntry
 
 typedef struct SqKeyedWorkerSlot
 {
-	pid_t pid;    /* 0: none */
-	Latch *latch; /* its own, while pid is set */
+	pid_t pid;       /* 0: none */
+	Latch *latch;    /* its own, while pid is set */
+	uint32 arrivals; /* how often one came */
 } SqKeyedWorkerSlot;
 
 /* A database that has tables, or may have. Under the registry's lock. */
@@ -73,6 +74,7 @@ typedef struct SqKeyedDatabase
 	Oid oid;       /* InvalidOid: free */
 	bool probe;    /* something changed: its first worker must look */
 	uint64 needed; /* bits of the workers that have tables */
+	uint64 nudged; /* bits of the workers that have to look */
 	pid_t blocker; /* who wants no worker in it (DROP DATABASE); 0: nobody */
 	SqKeyedWorkerSlot workers[SQ_KEYED_WORKERS];
 } SqKeyedDatabase;
@@ -96,6 +98,8 @@ extern SqTableReader *sq_keyed_reader(void);
 
 /* Number of the entry for a definition, -1 if there is none. Under lock. */
 extern int sq_keyed_find(Oid database, Oid relid, const uint64 *fingerprint);
+/* Is this the entry of a definition? Takes the lock. */
+extern bool sq_keyed_is_entry(int number, const SqKeyedShape *shape);
 /* A new entry; -1 when there are too many. Takes the lock. */
 extern int sq_keyed_add(Oid database, const SqKeyedShape *shape);
 /* Mark it dropped, wake its readers. Takes the lock. */

@@ -38,6 +38,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "guc.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "utils/memutils.h"
@@ -74,7 +75,8 @@ struct SqKeyedLoader
 
 	SqTablePosition *positions; /* by number of partition */
 	int npositions;
-	bool moved; /* rows or positions, since they were published */
+	bool moved;   /* positions or state, since they were published */
+	bool applied; /* a record was, since then */
 
 	/* until the next error or restart: in run */
 	MemoryContext run;
@@ -86,11 +88,11 @@ struct SqKeyedLoader
 	bool *nulls;
 	SqTableCell *cells;
 	SqTableCell key[SQ_TABLE_KEY_COLUMNS];
-	int64 *targets;         /* by partition: loaded when it is there */
-	bool *verify;           /* by partition: the mark comes next */
-	const SqRecord **last;  /* by partition: of the window, last applied */
-	bool in_window;         /* rows of the feed's batch are to be applied */
-	int64 counted_errors;   /* of the feed's, in progress already */
+	int64 *targets;        /* by partition: loaded when it is there */
+	bool *verify;          /* by partition: the mark comes next */
+	const SqRecord **last; /* by partition: of the window, last applied */
+	bool in_window;        /* rows of the feed's batch are to be applied */
+	int64 counted_errors;  /* of the feed's, in progress already */
 	TimestampTz check_at;
 };
 
@@ -162,6 +164,9 @@ publish(SqKeyedLoader *loader)
 				SQ_KEYED_ERROR_TEXT);
 	}
 	loader->moved = false;
+	if (loader->applied)
+		loader->progress.last_applied = GetCurrentTimestamp();
+	loader->applied = false;
 	tell(loader);
 }
 
@@ -220,9 +225,8 @@ take_over(SqKeyedLoader *loader)
 
 	loader->positions = MemoryContextAllocZero(
 		loader->context, Max(count, 1) * sizeof(SqTablePosition));
-	loader->npositions =
-		sq_table_positions_read(arena, loader->number, sq_keyed_reader(),
-								loader->positions, count);
+	loader->npositions = sq_table_positions_read(
+		arena, loader->number, sq_keyed_reader(), loader->positions, count);
 }
 
 static void
@@ -256,10 +260,10 @@ begin_contents(SqKeyedLoader *loader, const char *cluster)
 	bool other;
 
 	make_identity(loader, cluster, &identity);
-	other = entry->identity.length > 0 &&
-			(entry->identity.length != identity.length ||
-			 memcmp(entry->identity.bytes, identity.bytes, identity.length) !=
-				 0);
+	other =
+		entry->identity.length > 0 &&
+		(entry->identity.length != identity.length ||
+		 memcmp(entry->identity.bytes, identity.bytes, identity.length) != 0);
 	if (other)
 		forget_contents(loader, "its cluster is another one");
 	else if (!loader->begun && entry->identity.length == 0)
@@ -295,9 +299,9 @@ place_positions(SqKeyedLoader *loader, const SqKafkaWatermark *marks, int count)
 
 	for (int p = 0; p < loader->npositions; p++)
 	{
-		const char *why =
-			p < count ? why_not(&loader->positions[p], &marks[p])
-					  : "its topic has fewer partitions than before";
+		const char *why = p < count
+							  ? why_not(&loader->positions[p], &marks[p])
+							  : "its topic has fewer partitions than before";
 
 		if (why == NULL)
 			continue;
@@ -379,10 +383,10 @@ start_reading(SqKeyedLoader *loader)
 
 		loader->targets[p] = marks[p].high;
 		loader->verify[p] = position->mark >= marks[p].low;
-		ranges[p] = (SqKafkaRange){
-			.partition = marks[p].partition,
-			.begin = loader->verify[p] ? position->mark : position->next,
-			.end = PG_INT64_MAX};
+		ranges[p] = (SqKafkaRange){.partition = marks[p].partition,
+								   .begin = loader->verify[p] ? position->mark
+															  : position->next,
+								   .end = PG_INT64_MAX};
 	}
 	sq_feed_client_end_call(loader->asking);
 	sq_feed_client_release(loader->asking);
@@ -568,7 +572,7 @@ apply_window(SqKeyedLoader *loader)
 			break;
 		position->next = record->offset + 1;
 		loader->last[record->partition] = record;
-		loader->moved = true;
+		loader->moved = loader->applied = true;
 	}
 	MemoryContextSwitchTo(old);
 	loader->progress.decode_errors +=
@@ -640,6 +644,7 @@ run_again(SqKeyedLoader *loader, int delay_ms)
 	loader->asking = NULL;
 	loader->feed = NULL;
 	loader->in_window = false;
+	MemoryContextSwitchTo(loader->context);
 	if (loader->run != NULL)
 		MemoryContextDelete(loader->run);
 	loader->run = NULL;
@@ -757,7 +762,7 @@ is_transient(int sqlstate)
 }
 
 static void
-describe(const ErrorData *error, char *text)
+describe(const ErrorData *error, char *into)
 {
 	StringInfoData all;
 
@@ -770,9 +775,9 @@ describe(const ErrorData *error, char *text)
 	for (char *c = all.data; *c != '\0'; c++)
 		if (*c == '\n')
 			*c = ' ';
-	strlcpy(text, all.data, SQ_KEYED_ERROR_TEXT);
-	/* not in the middle of a character */
-	text[pg_mbcliplen(text, strlen(text), SQ_KEYED_ERROR_TEXT - 1)] = '\0';
+	/* not cut in the middle of a character */
+	all.data[pg_mbcliplen(all.data, all.len, SQ_KEYED_ERROR_TEXT - 1)] = '\0';
+	strlcpy(into, all.data, SQ_KEYED_ERROR_TEXT);
 	pfree(all.data);
 }
 
@@ -815,9 +820,9 @@ guarded_step(SqKeyedLoader *loader)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(loader->owner,
-						   security | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(loader->owner, security |
+											  SECURITY_LOCAL_USERID_CHANGE |
+											  SECURITY_RESTRICTED_OPERATION);
 	next = advance(loader);
 	SetUserIdAndSecContext(user, security);
 	PopActiveSnapshot();
@@ -872,8 +877,8 @@ sq_keyed_loader_create(int number, const SqKeyedShape *shape, Oid owner,
 	loader->progress = sq_keyed_progress(number);
 	/* a worker before may have left it so */
 	loader->was_ready = loader->progress.state == SQ_KEYED_READY;
-	loader->writer = sq_table_writer_open(sq_keyed_registry->arena, number,
-										  shape->layout);
+	loader->writer =
+		sq_table_writer_open(sq_keyed_registry->arena, number, shape->layout);
 	MemoryContextSwitchTo(old);
 	return loader;
 }

@@ -169,6 +169,18 @@ sq_keyed_find(Oid database, Oid relid, const uint64 *fingerprint)
 	return -1;
 }
 
+bool
+sq_keyed_is_entry(int number, const SqKeyedShape *shape)
+{
+	bool same;
+
+	LWLockAcquire(sq_keyed_registry->lock, LW_SHARED);
+	same = is_entry_of(&sq_keyed_registry->entries[number], MyDatabaseId,
+					   shape->rel->relid, shape->fingerprint);
+	LWLockRelease(sq_keyed_registry->lock);
+	return same;
+}
+
 int
 sq_keyed_add(Oid database, const SqKeyedShape *shape)
 {
@@ -314,6 +326,7 @@ sq_keyed_nudge(Oid database)
 	if (slot != NULL)
 	{
 		slot->probe = true;
+		slot->nudged = PG_UINT64_MAX;
 		for (int w = 0; w < SQ_KEYED_WORKERS; w++)
 			if (slot->workers[w].pid != 0)
 				SetLatch(slot->workers[w].latch);
