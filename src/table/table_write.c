@@ -16,7 +16,8 @@
  *	 4. born = next number: scans may look at it, and see it is not for them;
  *	 5. the key's slot is changed to it; who comes by it with an older claim
  *	    goes on to the older version;
- *	 6. the version before it gets died = next number.
+ *	 6. the version before it gets died = next number, or goes at once if it is
+ *	    of the state being made, too.
  * Deleting is 6 alone. Publishing stores the number, with release: a reader
  * that loads it sees all of that.
  *
@@ -262,12 +263,20 @@ sq_table_writer_unlink(SqTableWriter *writer, SqTableRow *row)
 
 /* ---- Changing ---- */
 
+/* A row is no more in the state being made. If it never was in another one
+ * nobody can see it, and it goes at once: a key that changes many times before
+ * a publish has one version of that state, not a chain of them. */
 static void
 kill_row(SqTableWriter *writer, SqTableRow *row)
 {
 	writer->changed = true;
-	SQ_STORE(&row->died, writer->sequence);
 	writer->table->pending_rows--;
+	if (SQ_PEEK(&row->born) == writer->sequence)
+	{
+		sq_table_writer_unlink(writer, row);
+		return;
+	}
+	SQ_STORE(&row->died, writer->sequence);
 	sq_table_refs_add(&writer->dying, sq_table_ref(writer->arena, row));
 }
 
