@@ -43,6 +43,8 @@
 
 #define LINE        64
 #define CLAIM_WORDS (SQ_TABLE_CLAIMS / 64)
+/* All that a ref of 32 bits can name. */
+#define MAX_CHUNKS ((UINT64CONST(1) << (32 + SQ_REF_SHIFT)) / SQ_TABLE_CHUNK)
 
 static size_t
 align_line(size_t size)
@@ -76,7 +78,7 @@ sq_table_arena_init(void *memory, size_t size, int ntables, int nreaders,
 	size_t tables_at = align_line(sizeof(SqTableArena));
 	size_t readers_at = tables_at + align_line(ntables * sizeof(SqTable));
 	size_t map_at = readers_at + nreaders * sizeof(SqTableReader);
-	size_t nchunks = size / SQ_TABLE_CHUNK;
+	size_t nchunks = Min(size / SQ_TABLE_CHUNK, MAX_CHUNKS);
 	size_t used = map_at + nchunks * sizeof(SqTableChunk);
 	size_t first = (used + SQ_TABLE_CHUNK - 1) / SQ_TABLE_CHUNK;
 
@@ -164,7 +166,8 @@ sq_table_arena_alloc(SqTableArena *arena, int number, uint32 length)
 			map[c] = (SqTableChunk){.owner = number + 1};
 		map[chunk].length = length;
 		__atomic_store_n(&arena->free, arena->free - length, __ATOMIC_RELAXED);
-		if (chunk == arena->hint)
+		/* it was the first free one: none is before its end */
+		if (length == 1 || chunk == arena->hint)
 			arena->hint = chunk + length;
 	}
 	unlock_arena(arena);
