@@ -30,6 +30,13 @@
 							NULL, private)
 #endif
 
+/* How many elements an array expression probably has. */
+#if PG_VERSION_NUM >= 170000
+#define SQ_ARRAY_LENGTH(root, expr) estimate_array_length(root, expr)
+#else
+#define SQ_ARRAY_LENGTH(root, expr) ((double) estimate_array_length(expr))
+#endif
+
 /* The number of this process among all that can be connected to databases. */
 #if PG_VERSION_NUM >= 170000
 #define SQ_PROC_NUMBER MyProcNumber

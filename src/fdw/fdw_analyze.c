@@ -14,6 +14,7 @@
 #include "commands/vacuum.h"
 #include "fdw/fdw_snapshot.h"
 #include "feed/feed.h"
+#include "keyed/keyed.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -23,6 +24,8 @@
 #define WHOLE_FACTOR 10
 /* Else this many windows. */
 #define WINDOWS 200
+/* Rows of a table that are looked at together. */
+#define TABLE_BATCH 256
 
 /* What is being sampled. */
 typedef struct SqSample
@@ -113,6 +116,42 @@ sample_place(SqSample *sample)
 				  sampler_random_fract(&sample->reservoir.randstate));
 }
 
+/* Put a row into the sample, if it is to be in it. */
+static void
+keep_row(SqSample *sample, const Datum *values, const bool *nulls)
+{
+	int place = sample_place(sample);
+
+	if (place >= 0)
+	{
+		if (sample->seen >= sample->target)
+			heap_freetuple(sample->rows[place]);
+		sample->rows[place] =
+			heap_form_tuple(sample->tupdesc, (Datum *) values, (bool *) nulls);
+	}
+	sample->seen++;
+}
+
+static void
+sample_table_row(SqSample *sample, const SqKeyedShape *shape,
+				 const SqTableRow *row)
+{
+	int natts = sample->tupdesc->natts;
+	MemoryContext old = MemoryContextSwitchTo(sample->row_context);
+	Datum *values;
+	bool *nulls;
+
+	MemoryContextReset(sample->row_context);
+	values = palloc0(natts * sizeof(Datum));
+	nulls = palloc(natts * sizeof(bool));
+	memset(nulls, true, natts * sizeof(bool));
+	for (int a = 0; a < natts; a++)
+		if (shape->places[a].column >= 0)
+			values[a] = sq_keyed_shape_datum(shape, a, row, &nulls[a]);
+	MemoryContextSwitchTo(old);
+	keep_row(sample, values, nulls);
+}
+
 /* Read all that the feed gives, keeping a sample. */
 static void
 sample_rows(SqSample *sample)
@@ -124,22 +163,13 @@ sample_rows(SqSample *sample)
 	{
 		MemoryContext old = MemoryContextSwitchTo(sample->row_context);
 		bool decoded;
-		int place = -1;
 
 		MemoryContextReset(sample->row_context);
 		memset(nulls, true, sample->tupdesc->natts * sizeof(bool));
 		decoded = sq_feed_convert_row(sample->converter, values, nulls);
 		MemoryContextSwitchTo(old);
 		if (decoded)
-			place = sample_place(sample);
-		if (place >= 0)
-		{
-			if (sample->seen >= sample->target)
-				heap_freetuple(sample->rows[place]);
-			sample->rows[place] =
-				heap_form_tuple(sample->tupdesc, values, nulls);
-		}
-		sample->seen += decoded;
+			keep_row(sample, values, nulls);
 	}
 }
 
@@ -184,11 +214,48 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows,
 	return sample.count;
 }
 
+/* Rows of a table are all looked at: that is quick. */
+static int
+acquire_table_sample(Relation relation, int elevel, HeapTuple *rows,
+					 int targrows, double *totalrows, double *totaldeadrows)
+{
+	SqSample sample = {.rows = rows, .target = targrows, .skip = -1};
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "streamsql sample", ALLOCSET_DEFAULT_SIZES);
+	const SqKeyedShape *shape = sq_keyed_shape_acquire(relation, context);
+	SqKeyedView *view = sq_keyed_view_open(shape, GetUserId(), context);
+	const SqTableRow *batch[TABLE_BATCH];
+	SqTableScan scan = {0};
+	int count;
+
+	sample.tupdesc = RelationGetDescr(relation);
+	sample.row_context = AllocSetContextCreate(context, "streamsql sample row",
+											   ALLOCSET_DEFAULT_SIZES);
+	reservoir_init_selection_state(&sample.reservoir, targrows);
+	while ((count =
+				sq_table_scan_next(&view->view, &scan, batch, TABLE_BATCH)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int r = 0; r < count; r++)
+			sample_table_row(&sample, shape, batch[r]);
+	}
+	MemoryContextDelete(context);
+	*totaldeadrows = 0;
+	*totalrows = sample.seen;
+	ereport(elevel, (errmsg("\"%s\": table has %.0f rows; %d rows in sample",
+							RelationGetRelationName(relation), sample.seen,
+							sample.count)));
+	return sample.count;
+}
+
 bool
 sq_fdw_analyze(Relation relation, AcquireSampleRowsFunc *function,
 			   BlockNumber *totalpages)
 {
-	*function = acquire_sample;
+	*function =
+		sq_feed_relation_kind(RelationGetRelid(relation)) == SQ_KIND_TABLE
+			? acquire_table_sample
+			: acquire_sample;
 	*totalpages = 1; /* a topic has no pages */
 	return true;
 }

@@ -26,6 +26,7 @@
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
 #include "feed/feed.h"
+#include "keyed/keyed.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -73,7 +74,8 @@ check_table(Oid relid)
 	if (!sq_feed_relation_is_ours(relid))
 		return;
 	relation = relation_open(relid, AccessShareLock);
-	sq_feed_relation_load(relation);
+	if (sq_feed_relation_load(relation)->kind == SQ_KIND_TABLE)
+		sq_keyed_shape_create(relation);
 	relation_close(relation, NoLock);
 }
 

@@ -6,31 +6,153 @@
  */
 #include "fdw/fdw.h"
 
+#include "access/sysattr.h"
+#include "access/table.h"
 #include "fdw/fdw_analyze.h"
-#include "fdw/fdw_explain.h"
-#include "fdw/fdw_plan.h"
+#include "fdw/fdw_kind.h"
 #include "fdw/fdw_scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "nodes/value.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(streamsql_fdw_handler);
+
+/* ---- Planning ---- */
+
+static const SqFdwKind *
+kind_of(SqKind kind)
+{
+	return kind == SQ_KIND_TABLE ? &sq_fdw_kind_table : &sq_fdw_kind_stream;
+}
+
+/* The kind that a relation's planner state or a scan's state begins with. */
+static const SqFdwKind *
+kind_in(void *state)
+{
+	return *(const SqFdwKind **) state;
+}
+
+static void
+get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	Relation relation = table_open(relid, NoLock);
+
+	kind_of(sq_feed_relation_kind(relid))
+		->get_rel_size(root, baserel, relation);
+	table_close(relation, NoLock);
+}
+
+static void
+get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	kind_in(baserel->fdw_private)->get_paths(root, baserel);
+}
+
+List *
+sq_fdw_wanted_attributes(RelOptInfo *baserel, int nattributes, List *clauses)
+{
+	Bitmapset *used = NULL;
+	List *result = NIL;
+	bool whole_row;
+
+	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &used);
+	pull_varattnos((Node *) clauses, baserel->relid, &used);
+	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	for (int a = 0; a < nattributes; a++)
+		if (whole_row ||
+			bms_is_member(a + 1 - FirstLowInvalidHeapAttributeNumber, used))
+			result = lappend_int(result, a);
+	return result;
+}
+
+static ForeignScan *
+get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *path,
+		 List *tlist, List *scan_clauses, Plan *outer_plan)
+{
+	const SqFdwKind *kind = kind_in(baserel->fdw_private);
+	List *clauses = extract_actual_clauses(scan_clauses, false);
+	List *private = list_make2(
+		makeInteger(kind == &sq_fdw_kind_table ? SQ_KIND_TABLE
+											   : SQ_KIND_STREAM),
+		sq_fdw_wanted_attributes(baserel, baserel->max_attr, clauses));
+
+	private = list_concat(private, kind->plan_private(root, baserel, path));
+	return make_foreignscan(tlist, clauses, baserel->relid,
+							kind->plan_exprs(root, baserel, path, clauses),
+							private, NIL, NIL, outer_plan);
+}
+
+/* ---- Execution ---- */
+
+static void
+begin(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+
+	kind_of(intVal(list_nth(plan->fdw_private, SQ_PLAN_KIND)))
+		->begin(node, eflags);
+}
+
+static TupleTableSlot *
+iterate(ForeignScanState *node)
+{
+	return kind_in(node->fdw_state)->iterate(node);
+}
+
+static void
+rescan(ForeignScanState *node)
+{
+	kind_in(node->fdw_state)->rescan(node);
+}
+
+static void
+end(ForeignScanState *node)
+{
+	if (node->fdw_state != NULL)
+		kind_in(node->fdw_state)->end(node);
+}
+
+static void
+explain(ForeignScanState *node, ExplainState *es)
+{
+	kind_in(node->fdw_state)->explain(node, es);
+}
+
+static void
+shut_down(ForeignScanState *node)
+{
+	if (node->fdw_state != NULL &&
+		kind_in(node->fdw_state) == &sq_fdw_kind_stream)
+		sq_fdw_shutdown_scan(node);
+}
+
+/* Tables are in the leader's view alone, and fast enough. */
+static bool
+is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return sq_feed_relation_kind(rte->relid) == SQ_KIND_STREAM;
+}
 
 Datum
 streamsql_fdw_handler(PG_FUNCTION_ARGS)
 {
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
-	routine->GetForeignRelSize = sq_fdw_get_rel_size;
-	routine->GetForeignPaths = sq_fdw_get_paths;
-	routine->GetForeignPlan = sq_fdw_get_plan;
-	routine->BeginForeignScan = sq_fdw_begin_scan;
-	routine->IterateForeignScan = sq_fdw_iterate_scan;
-	routine->ReScanForeignScan = sq_fdw_rescan;
-	routine->EndForeignScan = sq_fdw_end_scan;
-	routine->ShutdownForeignScan = sq_fdw_shutdown_scan;
-	routine->ExplainForeignScan = sq_fdw_explain_scan;
+	routine->GetForeignRelSize = get_rel_size;
+	routine->GetForeignPaths = get_paths;
+	routine->GetForeignPlan = get_plan;
+	routine->BeginForeignScan = begin;
+	routine->IterateForeignScan = iterate;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end;
+	routine->ShutdownForeignScan = shut_down;
+	routine->ExplainForeignScan = explain;
 	routine->AnalyzeForeignTable = sq_fdw_analyze;
-	routine->IsForeignScanParallelSafe = sq_fdw_is_parallel_safe;
+	routine->IsForeignScanParallelSafe = is_parallel_safe;
 	routine->EstimateDSMForeignScan = sq_fdw_estimate_dsm;
 	routine->InitializeDSMForeignScan = sq_fdw_initialize_dsm;
 	routine->ReInitializeDSMForeignScan = sq_fdw_reinitialize_dsm;

@@ -38,19 +38,21 @@
 /* Planner state of a relation. */
 typedef struct SqPlannerInfo
 {
+	const SqFdwKind *kind; /* must be first */
 	SqRelation *rel;
 	int partitions; /* 0: not known */
 } SqPlannerInfo;
 
 void
-sq_fdw_get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+sq_fdw_stream_rel_size(PlannerInfo *root, RelOptInfo *baserel,
+					   Relation relation)
 {
 	SqPlannerInfo *info = palloc0(sizeof(SqPlannerInfo));
-	Relation relation = table_open(relid, NoLock);
-	double known = sq_fdw_known_records(relid, &info->partitions);
+	double known =
+		sq_fdw_known_records(RelationGetRelid(relation), &info->partitions);
 
+	info->kind = &sq_fdw_kind_stream;
 	info->rel = sq_feed_relation_load(relation);
-	table_close(relation, NoLock);
 	baserel->fdw_private = info;
 	if (known >= 0)
 		baserel->tuples = known;
@@ -155,56 +157,6 @@ add_shared_path(PlannerInfo *root, RelOptInfo *baserel)
 	add_partial_path(baserel, (Path *) path);
 }
 
-/* ---- Parameterised paths ---- */
-
-/* Add a set of outer relations to a list of distinct ones. */
-static List *
-add_outer(List *outers, RelOptInfo *baserel, RestrictInfo *rinfo)
-{
-	Relids outer = bms_difference(rinfo->clause_relids, baserel->relids);
-	ListCell *cell;
-
-	outer = bms_add_members(outer, baserel->lateral_relids);
-	if (bms_is_empty(outer))
-		return outers;
-	foreach (cell, outers)
-		if (bms_equal(lfirst(cell), outer))
-			return outers;
-	return lappend(outers, outer);
-}
-
-/* Does an equivalence member name a column that seeks go by? */
-static bool
-member_matches(PlannerInfo *root, RelOptInfo *baserel, EquivalenceClass *ec,
-			   EquivalenceMember *em, void *arg)
-{
-	return equal(em->em_expr, arg);
-}
-
-/* Outer relations of the clauses that equivalence classes imply for one
- * column. */
-static List *
-add_equivalences(PlannerInfo *root, RelOptInfo *baserel, int attr, List *outers)
-{
-	SqPlannerInfo *info = baserel->fdw_private;
-	const SqAttribute *attribute = &info->rel->attributes[attr];
-	Var *var = makeVar(baserel->relid, attr + 1, attribute->type,
-					   attribute->typmod, attribute->collation, 0);
-	List *clauses = generate_implied_equalities_for_column(
-		root, baserel, member_matches, var, baserel->lateral_referencers);
-	ListCell *cell;
-
-	foreach (cell, clauses)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(rinfo, baserel) &&
-			sq_fdw_seek_usable(info->rel, baserel->relid, rinfo->clause))
-			outers = add_outer(outers, baserel, rinfo);
-	}
-	return outers;
-}
-
 static bool
 is_seek_source(SqSource source)
 {
@@ -212,76 +164,48 @@ is_seek_source(SqSource source)
 		   source == SQ_SOURCE_TIMESTAMP;
 }
 
-/* The sets of outer relations whose values narrow the scan. */
-static List *
-narrowing_outers(PlannerInfo *root, RelOptInfo *baserel)
+static bool
+is_usable(RelOptInfo *baserel, Expr *clause, void *arg)
 {
 	SqPlannerInfo *info = baserel->fdw_private;
-	List *outers = NIL;
-	ListCell *cell;
 
-	foreach (cell, baserel->joininfo)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(rinfo, baserel) &&
-			sq_fdw_seek_usable(info->rel, baserel->relid, rinfo->clause))
-			outers = add_outer(outers, baserel, rinfo);
-	}
-	if (!baserel->has_eclass_joins)
-		return outers;
-	for (int a = 0; a < info->rel->nattributes; a++)
-		if (is_seek_source(info->rel->attributes[a].source))
-			outers = add_equivalences(root, baserel, a, outers);
-	return outers;
+	return sq_fdw_seek_usable(info->rel, baserel->relid, clause);
 }
 
 void
-sq_fdw_get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+sq_fdw_stream_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
+	SqPlannerInfo *info = baserel->fdw_private;
+	Bitmapset *columns = NULL;
 	ListCell *cell;
 
+	for (int a = 0; a < info->rel->nattributes; a++)
+		if (is_seek_source(info->rel->attributes[a].source))
+			columns = bms_add_member(columns, a);
 	add_scan_path(root, baserel, baserel->lateral_relids);
-	foreach (cell, narrowing_outers(root, baserel))
+	foreach (cell, sq_fdw_narrowing_outers(root, baserel, info->rel, columns,
+										   is_usable, NULL))
 		add_scan_path(root, baserel, lfirst(cell));
 	add_shared_path(root, baserel);
 }
 
 /* ---- Plan ---- */
 
-/* The attributes that the target list and the filters need, numbers - 1. */
-static List *
-wanted_attributes(RelOptInfo *baserel, const SqRelation *rel, List *clauses)
+List *
+sq_fdw_stream_exprs(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path,
+					List *clauses)
 {
-	Bitmapset *used = NULL;
-	List *result = NIL;
-	bool whole_row;
-
-	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &used);
-	pull_varattnos((Node *) clauses, baserel->relid, &used);
-	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
-	for (int a = 0; a < rel->nattributes; a++)
-		if (rel->attributes[a].source != SQ_SOURCE_NONE &&
-			(whole_row ||
-			 bms_is_member(a + 1 - FirstLowInvalidHeapAttributeNumber, used)))
-			result = lappend_int(result, a);
-	return result;
-}
-
-ForeignScan *
-sq_fdw_get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
-				ForeignPath *path, List *tlist, List *scan_clauses,
-				Plan *outer_plan)
-{
-	SqPlannerInfo *info = baserel->fdw_private;
-	List *clauses = extract_actual_clauses(scan_clauses, false);
 	List *seek = NIL;
-	List *attributes = wanted_attributes(baserel, info->rel, clauses);
 	ListCell *cell;
 
 	foreach (cell, clauses)
-		if (sq_fdw_seek_usable(info->rel, baserel->relid, lfirst(cell)))
+		if (is_usable(baserel, lfirst(cell), NULL))
 			seek = lappend(seek, copyObject(lfirst(cell)));
-	return make_foreignscan(tlist, clauses, baserel->relid, seek,
-							list_make1(attributes), NIL, NIL, outer_plan);
+	return seek;
+}
+
+List *
+sq_fdw_stream_private(PlannerInfo *root, RelOptInfo *baserel, ForeignPath *path)
+{
+	return NIL;
 }

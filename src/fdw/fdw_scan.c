@@ -18,6 +18,7 @@
 
 #include "base/base_version.h"
 #include "executor/executor.h"
+#include "fdw/fdw_explain.h"
 #include "fdw/fdw_plan.h"
 #include "feed/feed.h"
 #include "guc.h"
@@ -27,8 +28,8 @@
 
 /* ---- Begin ---- */
 
-static Oid
-scan_user(ForeignScanState *node)
+Oid
+sq_fdw_scan_user(ForeignScanState *node)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	Oid user = SQ_SCAN_USER(node->ss.ps.state, plan);
@@ -54,16 +55,17 @@ is_worker_scan(ForeignScanState *node)
 	return IsParallelWorker() && node->ss.ps.plan->parallel_aware;
 }
 
-void
-sq_fdw_begin_scan(ForeignScanState *node, int eflags)
+static void
+begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	bool explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
 	SqScan *scan = palloc0(sizeof(SqScan));
 
 	node->fdw_state = scan;
+	scan->kind = &sq_fdw_kind_stream;
 	scan->rel = sq_feed_relation_load(node->ss.ss_currentRelation);
-	scan->userid = scan_user(node);
+	scan->userid = sq_fdw_scan_user(node);
 	scan->attrs = list_to_set(list_nth(plan->fdw_private, SQ_PLAN_ATTRIBUTES));
 	scan->seek_clauses = plan->fdw_exprs;
 	scan->seek =
@@ -191,8 +193,8 @@ start_reading(ForeignScanState *node)
 
 /* ---- Rows ---- */
 
-TupleTableSlot *
-sq_fdw_iterate_scan(ForeignScanState *node)
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
 {
 	SqScan *scan = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
@@ -223,14 +225,14 @@ sq_fdw_iterate_scan(ForeignScanState *node)
 	}
 }
 
-void
-sq_fdw_rescan(ForeignScanState *node)
+static void
+rescan(ForeignScanState *node)
 {
 	((SqScan *) node->fdw_state)->started = false;
 }
 
-void
-sq_fdw_end_scan(ForeignScanState *node)
+static void
+end_scan(ForeignScanState *node)
 {
 	SqScan *scan = node->fdw_state;
 
@@ -268,12 +270,6 @@ sq_fdw_scan_stats(const SqScan *scan)
 }
 
 /* ---- Parallel scan ---- */
-
-bool
-sq_fdw_is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
-{
-	return true;
-}
 
 Size
 sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt)
@@ -324,3 +320,15 @@ sq_fdw_initialize_worker(ForeignScanState *node, shm_toc *toc, void *coordinate)
 	topic->watermarks = scan->shared->watermarks;
 	scan->topic = topic;
 }
+
+const SqFdwKind sq_fdw_kind_stream = {
+	.get_rel_size = sq_fdw_stream_rel_size,
+	.get_paths = sq_fdw_stream_paths,
+	.plan_exprs = sq_fdw_stream_exprs,
+	.plan_private = sq_fdw_stream_private,
+	.begin = begin_scan,
+	.iterate = iterate_scan,
+	.rescan = rescan,
+	.end = end_scan,
+	.explain = sq_fdw_explain_scan,
+};

@@ -9,6 +9,7 @@
 
 #include "access/parallel.h"
 #include "fdw/fdw_filter.h"
+#include "fdw/fdw_kind.h"
 #include "fdw/fdw_seek.h"
 #include "fdw/fdw_snapshot.h"
 #include "feed/feed.h"
@@ -36,6 +37,7 @@ typedef struct SqSharedScan
 /* Executor state of a scan. */
 typedef struct SqScan
 {
+	const SqFdwKind *kind; /* must be first */
 	SqRelation *rel;
 	Oid userid;
 	Bitmapset *attrs; /* wanted attributes, numbers - 1 */
@@ -53,14 +55,8 @@ typedef struct SqScan
 	bool started; /* ranges are those of the current parameters */
 } SqScan;
 
-extern void sq_fdw_begin_scan(ForeignScanState *node, int eflags);
-extern TupleTableSlot *sq_fdw_iterate_scan(ForeignScanState *node);
-extern void sq_fdw_rescan(ForeignScanState *node);
-extern void sq_fdw_end_scan(ForeignScanState *node);
+/* PostgreSQL's callbacks that only streams have: tables are not shared. */
 extern void sq_fdw_shutdown_scan(ForeignScanState *node);
-
-extern bool sq_fdw_is_parallel_safe(PlannerInfo *root, RelOptInfo *rel,
-									RangeTblEntry *rte);
 extern Size sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt);
 extern void sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
 								  void *coordinate);

@@ -31,6 +31,15 @@ typedef struct SqSnapshotEntry
 	MemoryContextCallback callback;
 } SqSnapshotEntry;
 
+typedef struct SqViewEntry
+{
+	dlist_node node;
+	EState *estate; /* NULL: of the transaction */
+	Oid relid;
+	const SqKeyedView *view;
+	MemoryContextCallback callback;
+} SqViewEntry;
+
 typedef struct SqKnownSize
 {
 	Oid relid; /* hash key */
@@ -39,6 +48,7 @@ typedef struct SqKnownSize
 } SqKnownSize;
 
 static dlist_head entries = DLIST_STATIC_INIT(entries);
+static dlist_head views = DLIST_STATIC_INIT(views);
 static HTAB *known_sizes = NULL;
 
 static void
@@ -83,6 +93,19 @@ sq_fdw_topic_state(const SqRelation *rel, Oid userid)
 	return state;
 }
 
+/* Whose end is the end of what is seen now: the statement's memory or, with
+ * *estate set to NULL, the transaction's. */
+static MemoryContext
+find_owner(EState **estate)
+{
+	MemoryContext owner = (*estate)->es_query_cxt;
+
+	if (!IsolationUsesXactSnapshot())
+		return owner;
+	*estate = NULL;
+	return TopTransactionContext;
+}
+
 static void
 forget_entry(void *arg)
 {
@@ -109,15 +132,10 @@ find_entry(EState *estate, const SqRelation *rel, Oid userid)
 const SqTopicState *
 sq_fdw_snapshot(EState *estate, const SqRelation *rel, Oid userid)
 {
-	MemoryContext owner = estate->es_query_cxt;
+	MemoryContext owner = find_owner(&estate);
 	MemoryContext old;
 	SqSnapshotEntry *entry;
 
-	if (IsolationUsesXactSnapshot())
-	{
-		estate = NULL;
-		owner = TopTransactionContext;
-	}
 	entry = find_entry(estate, rel, userid);
 	if (entry != NULL)
 		return entry->state;
@@ -134,4 +152,52 @@ sq_fdw_snapshot(EState *estate, const SqRelation *rel, Oid userid)
 	MemoryContextRegisterResetCallback(owner, &entry->callback);
 	MemoryContextSwitchTo(old);
 	return entry->state;
+}
+
+/* ---- Tables ---- */
+
+static void
+forget_view(void *arg)
+{
+	dlist_delete(&((SqViewEntry *) arg)->node);
+}
+
+static const SqKeyedView *
+find_view(EState *estate, const SqKeyedShape *shape)
+{
+	dlist_iter iter;
+
+	dlist_foreach (iter, &views)
+	{
+		SqViewEntry *entry = dlist_container(SqViewEntry, node, iter.cur);
+
+		/* a table that this transaction has altered is another one */
+		if (entry->estate == estate && entry->relid == shape->rel->relid &&
+			memcmp(entry->view->shape->fingerprint, shape->fingerprint,
+				   sizeof(shape->fingerprint)) == 0)
+			return entry->view;
+	}
+	return NULL;
+}
+
+const SqKeyedView *
+sq_fdw_table_view(EState *estate, Relation relation, Oid userid)
+{
+	MemoryContext owner = find_owner(&estate);
+	const SqKeyedShape *shape = sq_keyed_shape_acquire(relation, owner);
+	const SqKeyedView *view = find_view(estate, shape);
+	SqViewEntry *entry;
+
+	if (view != NULL)
+		return view;
+	view = sq_keyed_view_open(shape, userid, owner);
+	entry = MemoryContextAllocZero(owner, sizeof(SqViewEntry));
+	entry->estate = estate;
+	entry->relid = shape->rel->relid;
+	entry->view = view;
+	entry->callback.func = forget_view;
+	entry->callback.arg = entry;
+	dlist_push_head(&views, &entry->node);
+	MemoryContextRegisterResetCallback(owner, &entry->callback);
+	return view;
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "feed/feed.h"
+#include "keyed/keyed.h"
 #include "nodes/execnodes.h"
 
 /*
@@ -18,6 +19,11 @@
  */
 extern const SqTopicState *sq_fdw_snapshot(EState *estate,
 										   const SqRelation *rel, Oid userid);
+
+/* The state of a table that this statement (or transaction) sees, claimed when
+ * it first touches the table; its shape is held as long. Waits and throws. */
+extern const SqKeyedView *sq_fdw_table_view(EState *estate, Relation relation,
+											Oid userid);
 
 /* Ask the cluster now and let the planner know, palloc'd in the current
  * context. Waits and throws. */

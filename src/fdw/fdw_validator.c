@@ -22,6 +22,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "feed/feed.h"
+#include "keyed/keyed.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 
@@ -83,7 +84,8 @@ streamsql_fdw_validator(PG_FUNCTION_ARGS)
 			check_properties(sq_feed_option_mapping(options));
 			break;
 		case ForeignTableRelationId:
-			sq_feed_option_table(options);
+			if (sq_feed_option_table(options).kind == SQ_KIND_TABLE)
+				sq_keyed_require();
 			break;
 		case AttributeRelationId:
 			sq_feed_option_column(options);

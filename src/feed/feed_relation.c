@@ -20,6 +20,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
 #include "feed/feed_option.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
@@ -390,6 +391,22 @@ sq_feed_relation_load(Relation relation)
 	if (rel->kind == SQ_KIND_TABLE)
 		check_key(rel, RelationGetRelationName(relation));
 	return rel;
+}
+
+SqKind
+sq_feed_relation_kind(Oid relid)
+{
+	ListCell *cell;
+
+	foreach (cell, GetForeignTable(relid)->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "kind") == 0)
+			return strcmp(defGetString(option), "table") == 0 ? SQ_KIND_TABLE
+															  : SQ_KIND_STREAM;
+	}
+	return SQ_KIND_STREAM;
 }
 
 /* ---- Servers ---- */

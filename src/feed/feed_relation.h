@@ -92,6 +92,9 @@ typedef struct SqRelation
  */
 extern SqRelation *sq_feed_relation_load(Relation relation);
 
+/* The kind of a foreign table of ours, without the rest of it. */
+extern SqKind sq_feed_relation_kind(Oid relid);
+
 /* Does a server, or a relation of any kind (then: a foreign table), belong to
  * a wrapper with our handler, whatever the wrapper's name? */
 extern bool sq_feed_relation_is_ours(Oid relid);

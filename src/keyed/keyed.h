@@ -92,6 +92,8 @@ extern void sq_keyed_shape_take(const SqKeyedShape *shape, int attr,
 extern bool sq_keyed_shape_probe(const SqKeyedShape *shape,
 								 const SqKeyedPart *part, Datum value,
 								 SqTableCell *cell);
+/* The same of a float for a column that is one, of either width. */
+extern void sq_keyed_shape_probe_float(float8 value, SqTableCell *cell);
 /* The cells of image columns, once the attributes' own are there; values are
  * those of the attributes that have one. */
 extern void sq_keyed_shape_images(const SqKeyedShape *shape,

@@ -474,6 +474,12 @@ sq_keyed_shape_probe(const SqKeyedShape *shape, const SqKeyedPart *part,
 }
 
 void
+sq_keyed_shape_probe_float(float8 value, SqTableCell *cell)
+{
+	*cell = (SqTableCell){.word = float_image(value)};
+}
+
+void
 sq_keyed_shape_images(const SqKeyedShape *shape, const Datum *values,
 					  SqTableCell *cells)
 {

@@ -16,8 +16,8 @@
  *	 4. born = next number: scans may look at it, and see it is not for them;
  *	 5. the key's slot is changed to it; who comes by it with an older claim
  *	    goes on to the older version;
- *	 6. the version before it gets died = next number, or goes at once if it is
- *	    of the state being made, too.
+ *	 6. the version before it gets died = next number, or goes at once if it
+ *	    is of the state being made, too.
  * Deleting is 6 alone. Publishing stores the number, with release: a reader
  * that loads it sees all of that.
  *
@@ -34,8 +34,8 @@
  * which it undoes (table_adopt.c).
  *
  * Memory: rows and indexes in the arena; the queues of what is to be freed
- * malloc'd: when there is no memory for them, a place in the arena is lost until
- * the next writer finds it, and nothing worse. Locks: none.
+ * malloc'd: when there is no memory for them, a place in the arena is lost
+ * until the next writer finds it, and nothing worse. Locks: none.
  */
 #include "table/table_internal.h"
 
