@@ -49,6 +49,7 @@ start_instance()
 	unix_socket_directories = '$sockets'
 	fsync = off
 	autovacuum = off
+	shared_preload_libraries = 'streamsql'
 	test.bootstrap = '${STREAMSQL_BOOTSTRAP:-}'
 	test.fill = '${STREAMSQL_FILL:-}'
 	TEXT

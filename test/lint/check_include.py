@@ -22,7 +22,8 @@ MATRIX = {
     'exec': 'base batch kafka format table plan expr',
     'sink': 'base batch kafka format table',
     'feed': 'base batch kafka format',
-    'fdw': 'base batch kafka format feed table plan expr exec sink',
+    'keyed': 'base batch kafka format feed table',
+    'fdw': 'base batch kafka format feed table keyed plan expr exec sink',
     'meta': 'base plan table',
     'job': 'base plan sink meta monitor table kafka',
     'monitor': 'base',
@@ -30,7 +31,7 @@ MATRIX = {
 # doors beside <room>/<room>.h
 MORE_DOORS = {'base/base_version.h'}
 # settings are above the rooms; those that serve unit tests don't see them
-SEES_SETTINGS = {'', 'feed', 'fdw', 'meta', 'job', 'monitor', 'sink', 'table'}
+SEES_SETTINGS = {'', 'feed', 'keyed', 'fdw', 'meta', 'job', 'monitor', 'sink', 'table'}
 
 PURE_ROOMS = {'base', 'batch', 'kafka', 'format', 'plan', 'table', 'expr',
               'exec'}

@@ -14,7 +14,8 @@ sub start
 	my $node = PostgreSQL::Test::Cluster->new('streamsql');
 	$node->init;
 	$node->append_conf('postgresql.conf', "$_\n")
-	  for 'max_parallel_workers_per_gather = 0', 'fsync = off', @settings;
+	  for 'max_parallel_workers_per_gather = 0', 'fsync = off',
+	  q(shared_preload_libraries = 'streamsql'), @settings;
 	$node->start;
 	$node->safe_psql('postgres', sprintf(
 			q(CREATE EXTENSION streamsql;
