@@ -51,6 +51,17 @@ is_short(const char *at)
 #endif
 }
 
+/* Is a header of four bytes one of bytes as they are? */
+static bool
+is_plain(const char *at)
+{
+#ifdef WORDS_BIGENDIAN
+	return (*(const uint8 *) at & 0xC0) == 0;
+#else
+	return (*(const uint8 *) at & 3) == 0;
+#endif
+}
+
 /* The bytes of a varlena with header, which it includes. */
 static uint32
 varlena_size(const char *at)
@@ -239,30 +250,38 @@ sq_table_row_bytes(const SqTableColumn *column, const SqTableRow *row)
 	return (SqSlice){at + header, varlena_size(at) - header};
 }
 
+/* Is there a varlena of this column at an offset? As fill_varlena writes them:
+ * not packed where it may not be, nor compressed or elsewhere. */
+static bool
+varlena_sound(const SqTableLayout *layout, const SqTableColumn *column,
+			  const SqTableRow *row, size_t offset)
+{
+	const char *at = (const char *) row + offset;
+	size_t left;
+
+	if (offset < layout->start || offset >= row->length)
+		return false;
+	left = row->length - offset;
+	if (is_short(at))
+		return column->packable && varlena_size(at) >= 1 &&
+			   varlena_size(at) <= left;
+	return TYPEALIGN(Max(column->alignment, 4), offset) == offset &&
+		   left >= sizeof(uint32) && is_plain(at) &&
+		   varlena_size(at) >= sizeof(uint32) && varlena_size(at) <= left;
+}
+
 bool
 sq_table_row_sound(const SqTableLayout *layout, const SqTableRow *row)
 {
 	for (int c = 0; c < layout->ncolumns; c++)
 	{
 		const SqTableColumn *column = &layout->columns[c];
-		const char *at;
-		size_t offset;
-		size_t left;
 
-		if (column->kind != SQ_TABLE_VARLENA ||
-			sq_table_row_is_null(layout, row, c))
-			continue;
-		at = sq_table_row_pointer(column, row);
-		offset = at - (const char *) row;
-		if (offset < layout->start || offset >= row->length)
-			return false;
-		left = row->length - offset;
-		if (!is_short(at) &&
-			(left < sizeof(uint32) ||
-			 TYPEALIGN(Max(column->alignment, 4), offset) != offset))
-			return false;
-		if (varlena_size(at) > left ||
-			varlena_size(at) < (is_short(at) ? 1 : sizeof(uint32)))
+		if (column->kind == SQ_TABLE_VARLENA &&
+			!sq_table_row_is_null(layout, row, c) &&
+			!varlena_sound(
+				layout, column, row,
+				*(const uint32 *) ((const char *) row + column->offset)))
 			return false;
 	}
 	return true;
