@@ -3,8 +3,9 @@
  *		Shapes that this backend has made, until their relations change.
  *
  * A lookup by key takes less time than reading the options of a foreign table
- * out of the catalogs. A shape is found by the relation's oid, and is stale once
- * PostgreSQL says that the relation may be another; whoever holds it keeps it.
+ * out of the catalogs. A shape is found by the relation's oid, and is stale
+ * once PostgreSQL says that the relation may be another; whoever holds it keeps
+ * it.
  *
  * Memory: a context for each shape, a child of CacheMemoryContext. Locks: none.
  */

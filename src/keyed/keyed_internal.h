@@ -162,8 +162,8 @@ extern int sq_keyed_poll_fd(void);
 
 extern void sq_keyed_launcher_register(void);
 extern void sq_keyed_hook_init(void);
-extern PGDLLEXPORT void streamsql_launcher_main(Datum arg);
-extern PGDLLEXPORT void streamsql_worker_main(Datum arg);
+extern PGDLLEXPORT void sq_keyed_launcher_main(Datum arg);
+extern PGDLLEXPORT void sq_keyed_worker_main(Datum arg);
 /* Was this relation changed in the current transaction? */
 extern bool sq_keyed_hook_touched(Oid relid);
 

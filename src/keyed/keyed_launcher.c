@@ -164,7 +164,7 @@ register_worker(Oid database, int index)
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "streamsql", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "streamsql_worker_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "sq_keyed_worker_main", BGW_MAXLEN);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "streamsql table worker %d", index);
 	strlcpy(worker.bgw_type, "streamsql table worker", BGW_MAXLEN);
 	worker.bgw_main_arg = Int32GetDatum(index);
@@ -291,7 +291,7 @@ sign_off(int code, Datum arg)
 }
 
 void
-streamsql_launcher_main(Datum arg)
+sq_keyed_launcher_main(Datum arg)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -334,7 +334,7 @@ sq_keyed_launcher_register(void)
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = 1;
 	strlcpy(worker.bgw_library_name, "streamsql", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "streamsql_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "sq_keyed_launcher_main", BGW_MAXLEN);
 	strlcpy(worker.bgw_name, "streamsql launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "streamsql launcher", BGW_MAXLEN);
 	RegisterBackgroundWorker(&worker);

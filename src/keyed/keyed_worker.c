@@ -585,7 +585,7 @@ work(void)
 }
 
 void
-streamsql_worker_main(Datum arg)
+sq_keyed_worker_main(Datum arg)
 {
 	Oid database;
 

@@ -16,7 +16,7 @@ WORD = re.compile(r'\w+|[^\s\w]')
 
 
 # a callback: its parameters are PostgreSQL's choice
-CALLBACK = re.compile(r'(?:->|\.)\w+\s*=\s*&?(\w+)\s*[;,]')
+CALLBACK = re.compile(r'(?:(?:->|\.)\w+|\w+_hook)\s*=\s*&?(\w+)\s*[;,]')
 
 
 def check(tree):

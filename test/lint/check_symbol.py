@@ -10,6 +10,7 @@ LIBRARY = os.path.join('build', 'lint', 'tree', 'streamsql.so')
 FIXED = {'_PG_init', 'Pg_magic_func'}
 FUNCTION = re.compile(r'CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s+'
                       r'([\w.@"]+)(.*?);', re.S | re.I)
+WORKER = re.compile(r'bgw_function_name,\s*"(\w+)"')
 LINK = re.compile(r"'MODULE_PATHNAME'(?:\s*,\s*'(\w+)')?")
 
 
@@ -30,7 +31,7 @@ def compare(tree, defined, undefined):
     """Findings for three lists: SQL's functions, symbols that are there and
     symbols that are missing."""
     wanted = sql_functions(tree)
-    allowed = FIXED | set(wanted) | {'pg_finfo_' + name for name in wanted}
+    allowed = FIXED | set(wanted) | worker_functions(tree) | {'pg_finfo_' + name for name in wanted}
     for name in sorted(defined - allowed):
         yield Finding(LIBRARY, 1, 'symbol.exported',
                       f'{name} is exported and no SQL function')
@@ -42,6 +43,12 @@ def compare(tree, defined, undefined):
         if name.startswith('sq_'):
             yield Finding(LIBRARY, 1, 'symbol.missing',
                           f'{name} is used and nowhere defined')
+
+
+def worker_functions(tree):
+    """Functions that background workers begin with, found by their name."""
+    return {m[1] for source in tree.sources_under('src')
+            for m in WORKER.finditer(source.text)}
 
 
 def sql_functions(tree):
