@@ -295,6 +295,15 @@ typedef struct SqTableRefs
 	size_t count;
 } SqTableRefs;
 
+/* A row that is filled and has room in every index, waiting to be linked. */
+typedef struct SqTableStaged
+{
+	SqTableRow *row;
+	uint32 hash; /* of its key */
+} SqTableStaged;
+
+#define SQ_TABLE_STAGED 16
+
 struct SqTableWriter
 {
 	SqTableArena *arena;
@@ -302,6 +311,9 @@ struct SqTableWriter
 	const SqTableLayout *layout;
 	uint64 sequence;      /* of the state being made */
 	bool changed;         /* that state differs from the published one */
+	SqTableStaged staged[SQ_TABLE_STAGED]; /* a ring */
+	uint32 staged_first;
+	uint32 staged_count;
 	uint32 holes;         /* entries of rowchunks that are empty */
 	uint32 hole_hint;     /* none of them is before this one */
 	SqTableRefs dying;    /* versions replaced or deleted, not looked at yet */

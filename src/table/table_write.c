@@ -9,8 +9,9 @@
  *
  * A key's slot in index 0 names its newest version, each version names the
  * next older one that is still there. Putting a row:
- *	 1. room in every index, a slot for the row: all that can fail;
- *	 2. the row is filled; nobody can find it;
+ *	 1. a slot for the row, room in every index: all that can fail;
+ *	 2. the row is filled; nobody can find it. It is staged, and a few puts
+ *	    later, when what comes next has been fetched from memory:
  *	 3. it names the version before it as older, and is put at the head of the
  *	    list of each of its indexed values: lists have all versions in them;
  *	 4. born = next number: scans may look at it, and see it is not for them;
@@ -329,7 +330,30 @@ link_row(SqTableWriter *writer, SqTableRow *row, uint32 hash)
 	}
 }
 
-/* Link a filled row, or give it back if there is no room in an index. */
+/* Link the row that was staged first. */
+static void
+link_staged(SqTableWriter *writer)
+{
+	const SqTableStaged *staged = &writer->staged[writer->staged_first];
+
+	link_row(writer, staged->row, staged->hash);
+	writer->staged_first = (writer->staged_first + 1) % SQ_TABLE_STAGED;
+	writer->staged_count--;
+}
+
+static void
+link_all_staged(SqTableWriter *writer)
+{
+	while (writer->staged_count > 0)
+		link_staged(writer);
+}
+
+/*
+ * Stage a filled row, or give it back if there is no room in an index. What
+ * linking looks at first is fetched meanwhile: with more keys than the caches
+ * hold, waiting for memory would be most of the work. A reserve leaves room for
+ * many more rows than can be staged.
+ */
 static SqStatus
 finish_put(SqTableWriter *writer, SqTableRow *row, SqError *error)
 {
@@ -340,7 +364,13 @@ finish_put(SqTableWriter *writer, SqTableRow *row, SqError *error)
 		sq_table_slab_free(writer, row);
 		return sq_table_error_full(error);
 	}
-	link_row(writer, row, hash);
+	sq_table_index_prefetch(writer->arena, SQ_PEEK(&writer->table->roots[0]),
+							hash);
+	if (writer->staged_count == SQ_TABLE_STAGED)
+		link_staged(writer);
+	writer->staged[(writer->staged_first + writer->staged_count) %
+				   SQ_TABLE_STAGED] = (SqTableStaged){row, hash};
+	writer->staged_count++;
 	return SQ_OK;
 }
 
@@ -392,12 +422,15 @@ sq_table_put_image(SqTableWriter *writer, SqSlice image, SqError *error)
 bool
 sq_table_delete(SqTableWriter *writer, const SqTableCell *key)
 {
-	SqTableIndexSearch search = search_of(writer, 0);
 	uint32 hash =
 		sq_table_hash_cells(writer->layout, 0, key, writer->arena->seed);
-	uint64 *slot = sq_table_index_find(&search, hash, key);
+	SqTableIndexSearch search;
+	uint64 *slot;
 	SqTableRow *row;
 
+	link_all_staged(writer);
+	search = search_of(writer, 0);
+	slot = sq_table_index_find(&search, hash, key);
 	if (slot == NULL)
 		return false;
 	row = sq_table_pointer(writer->arena, sq_table_slot_ref(SQ_PEEK(slot)));
@@ -414,6 +447,7 @@ sq_table_clear(SqTableWriter *writer)
 	uint32 *entries =
 		sq_table_chunk_pointer(writer->arena, SQ_PEEK(&vector->run));
 
+	link_all_staged(writer);
 	for (uint32 p = 0; p < SQ_PEEK(&vector->count); p++)
 	{
 		uint32 run = SQ_PEEK(&entries[p]);
@@ -436,6 +470,7 @@ sq_table_publish(SqTableWriter *writer)
 {
 	SqTable *table = writer->table;
 
+	link_all_staged(writer);
 	SQ_STORE(&table->rows, table->pending_rows);
 	__atomic_store_n(&table->published, writer->sequence, __ATOMIC_SEQ_CST);
 	writer->sequence++;
