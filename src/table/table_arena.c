@@ -27,9 +27,9 @@
  *    may be stood upon by a reader on its way through a chain. So a reader
  *    enters, writing the arena's epoch into its slot, and looks again whether
  *    it is still the epoch; and leaves, writing 0, before it does anything that
- *    takes long. What a writer unlinked in an epoch e is used again only after
- *    the epoch has moved past e and no reader is active in e or an earlier
- *    one: whoever entered later can't have found it, by the same argument.
+ *    takes long. What a writer unlinked is used again only after it has begun
+ *    another epoch e and no reader is active in one before e: whoever entered
+ *    in e or later has seen what was done before e began.
  *
  * A row that is visible to a claim is held by promise 1, so a reader may keep
  * pointers to such rows, and the place in lists that they mark, from one
@@ -334,15 +334,15 @@ sq_table_enter(SqTableArena *arena, SqTableReader *reader)
 }
 
 uint64
-sq_table_arena_epoch(SqTableArena *arena)
+sq_table_arena_advance(SqTableArena *arena)
 {
-	return SQ_LOAD(&arena->epoch);
+	return __atomic_add_fetch(&arena->epoch, 1, __ATOMIC_SEQ_CST);
 }
 
 uint64
-sq_table_arena_safe_epoch(SqTableArena *arena)
+sq_table_arena_oldest(SqTableArena *arena, uint64 epoch)
 {
-	uint64 oldest = __atomic_add_fetch(&arena->epoch, 1, __ATOMIC_SEQ_CST);
+	uint64 oldest = epoch;
 
 	for (uint32 r = 0; r < arena->nreaders; r++)
 	{

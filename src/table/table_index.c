@@ -145,13 +145,16 @@ is_match(SqTableArena *arena, const SqTableLayout *layout, int index,
 	return row == other || sq_table_rows_equal(layout, index, row, other);
 }
 
+/* Also what the slot held when it was looked at: a writer may have changed it
+ * since. */
 static inline uint64 *
 find_slot(const SqTableIndexSearch *search, uint32 hash,
-		  const SqTableCell *cells, const SqTableRow *other)
+		  const SqTableCell *cells, const SqTableRow *other, uint64 *held)
 {
 	uint64 *slots;
 	uint32 position = home_of(hash);
 
+	*held = SLOT_EMPTY;
 	if (search->root == 0)
 		return NULL;
 	slots = slots_of(segment_of(search->arena, search->root, hash));
@@ -164,7 +167,10 @@ find_slot(const SqTableIndexSearch *search, uint32 hash,
 		if (slot_hash(slot) == hash && slot != SLOT_REMOVED &&
 			is_match(search->arena, search->layout, search->index, slot, cells,
 					 other))
+		{
+			*held = slot;
 			return &slots[position];
+		}
 		position = position + 1 < SLOTS ? position + 1 : 0;
 	}
 }
@@ -173,14 +179,28 @@ uint64 *
 sq_table_index_find(const SqTableIndexSearch *search, uint32 hash,
 					const SqTableCell *cells)
 {
-	return find_slot(search, hash, cells, NULL);
+	uint64 held;
+
+	return find_slot(search, hash, cells, NULL, &held);
+}
+
+SqRef
+sq_table_index_lookup(const SqTableIndexSearch *search, uint32 hash,
+					  const SqTableCell *cells)
+{
+	uint64 held;
+
+	find_slot(search, hash, cells, NULL, &held);
+	return sq_table_slot_ref(held);
 }
 
 uint64 *
 sq_table_index_find_row(const SqTableIndexSearch *search, uint32 hash,
 						const SqTableRow *other)
 {
-	return find_slot(search, hash, NULL, other);
+	uint64 held;
+
+	return find_slot(search, hash, NULL, other, &held);
 }
 
 /* ---- Growing ---- */

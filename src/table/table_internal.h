@@ -109,11 +109,11 @@ sq_table_leave(SqTableReader *reader)
 	SQ_STORE(&reader->active, 0);
 }
 
-/* What is unlinked now is retired in the epoch this gives. */
-extern uint64 sq_table_arena_epoch(SqTableArena *arena);
-/* Begin a new epoch; what was retired in an epoch before the one this gives
- * can be used again. */
-extern uint64 sq_table_arena_safe_epoch(SqTableArena *arena);
+/* Begin a new epoch, and answer it. What was unlinked before can be met only by
+ * readers who are active in an earlier one. */
+extern uint64 sq_table_arena_advance(SqTableArena *arena);
+/* The epoch of the reader who entered first, at most the one given. */
+extern uint64 sq_table_arena_oldest(SqTableArena *arena, uint64 epoch);
 /* Sequence numbers claimed of a table, sorted, into claims (palloc'd, grown as
  * needed); their number. */
 extern int sq_table_arena_claims(SqTableArena *arena, int number,
@@ -241,6 +241,10 @@ typedef struct SqTableIndexSearch
  * columns of another row, or NULL. */
 extern uint64 *sq_table_index_find(const SqTableIndexSearch *search,
 								   uint32 hash, const SqTableCell *cells);
+/* The same for readers: what the slot held, 0 for NULL. The slot itself may
+ * hold something else by then. */
+extern SqRef sq_table_index_lookup(const SqTableIndexSearch *search,
+								   uint32 hash, const SqTableCell *cells);
 extern uint64 *sq_table_index_find_row(const SqTableIndexSearch *search,
 									   uint32 hash, const SqTableRow *other);
 /* The first row with this hash value, most likely the one that a find gives,
@@ -272,11 +276,11 @@ sq_table_slot_ref(uint64 slot)
 
 /* ---- Writer (table_write.c, table_adopt.c) ---- */
 
-/* What was unlinked in an epoch: a row, or a run of chunks. */
+/* What was unlinked: a row, or a run of chunks. */
 typedef struct SqTableRetired
 {
-	uint64 epoch;
-	SqRef row; /* 0: a run */
+	uint64 epoch; /* begun since; no reader is to be active before it */
+	SqRef row;    /* 0: a run */
 	uint32 run;
 } SqTableRetired;
 
@@ -286,6 +290,7 @@ typedef struct SqTableQueue
 	size_t capacity;
 	size_t first;
 	size_t count;
+	size_t fresh; /* the last of them: unlinked in the present epoch */
 } SqTableQueue;
 
 typedef struct SqTableRefs
@@ -309,8 +314,8 @@ struct SqTableWriter
 	SqTableArena *arena;
 	SqTable *table;
 	const SqTableLayout *layout;
-	uint64 sequence;      /* of the state being made */
-	bool changed;         /* that state differs from the published one */
+	uint64 sequence; /* of the state being made */
+	bool changed;    /* that state differs from the published one */
 	SqTableStaged staged[SQ_TABLE_STAGED]; /* a ring */
 	uint32 staged_first;
 	uint32 staged_count;

@@ -41,11 +41,7 @@ static const SqTableRow *
 find_hashed(const SqTableView *view, const SqTableIndexSearch *search,
 			uint32 hash, const SqTableCell *key)
 {
-	const uint64 *slot = sq_table_index_find(search, hash, key);
-
-	if (slot == NULL)
-		return NULL;
-	return visible_version(view, sq_table_slot_ref(SQ_LOAD(slot)));
+	return visible_version(view, sq_table_index_lookup(search, hash, key));
 }
 
 const SqTableRow *
@@ -125,15 +121,13 @@ sq_table_match_first(const SqTableView *view, int index,
 {
 	uint32 hash =
 		sq_table_hash_cells(view->layout, index, value, view->arena->seed);
-	const SqTableRow *row = NULL;
+	const SqTableRow *row;
 	SqTableIndexSearch search;
-	const uint64 *slot;
 
 	sq_table_enter(view->arena, view->reader);
 	search = search_of(view, index);
-	slot = sq_table_index_find(&search, hash, value);
-	if (slot != NULL)
-		row = next_visible(view, index, sq_table_slot_ref(SQ_LOAD(slot)));
+	row =
+		next_visible(view, index, sq_table_index_lookup(&search, hash, value));
 	sq_table_leave(view->reader);
 	return row;
 }

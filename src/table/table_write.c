@@ -92,8 +92,9 @@ retire(SqTableWriter *writer, SqRef row, uint32 run)
 	if (queue->count == queue->capacity && !grow_queue(queue))
 		return;
 	queue->items[(queue->first + queue->count) % queue->capacity] =
-		(SqTableRetired){sq_table_arena_epoch(writer->arena), row, run};
+		(SqTableRetired){0, row, run};
 	queue->count++;
+	queue->fresh++;
 }
 
 uint32
@@ -545,14 +546,29 @@ free_run(SqTableWriter *writer, uint32 run)
 	sq_table_arena_free(writer->arena, run);
 }
 
-/* Give back what was retired in an epoch that all readers have left. */
+/* Say of what was unlinked since the last time that this epoch is the first
+ * whose readers can't meet it. Only now: the epoch that one reads at an unlink
+ * may have ended, by another table's writer, before all see the unlink. */
+static void
+stamp_retired(SqTableQueue *queue, uint64 epoch)
+{
+	for (size_t i = queue->count - queue->fresh; i < queue->count; i++)
+		queue->items[(queue->first + i) % queue->capacity].epoch = epoch;
+	queue->fresh = 0;
+}
+
+/* Give back what no reader can meet any more. */
 static void
 free_retired(SqTableWriter *writer)
 {
 	SqTableQueue *queue = &writer->retired;
-	uint64 safe = sq_table_arena_safe_epoch(writer->arena);
+	uint64 epoch = sq_table_arena_advance(writer->arena);
+	uint64 oldest = sq_table_arena_oldest(writer->arena, epoch);
 
-	while (queue->count > 0 && queue->items[queue->first].epoch < safe)
+	stamp_retired(queue, epoch);
+	/* freeing a row may retire a run, which stays for the next time */
+	while (queue->count > queue->fresh &&
+		   queue->items[queue->first].epoch <= oldest)
 	{
 		SqTableRetired item = queue->items[queue->first];
 
