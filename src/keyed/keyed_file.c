@@ -236,6 +236,12 @@ finish(void)
 
 	if (sq_table_file_finish(saving.writer, &error) != SQ_OK)
 		return fail("write", error.message);
+	/* whoever dropped the table meanwhile has removed its file already */
+	if (entry->dropped)
+	{
+		abandon();
+		return 0;
+	}
 	file_path(from, entry->database, entry->relid, "tmp");
 	file_path(into, entry->database, entry->relid, "table");
 	/* syncs the file and its folder */
@@ -339,6 +345,9 @@ sq_keyed_file_remove_database(Oid database)
 {
 	char beginning[32];
 
+	if (saving.number >= 0 &&
+		sq_keyed_registry->entries[saving.number].database == database)
+		abandon();
 	snprintf(beginning, sizeof(beginning), "%u_", database);
 	remove_files(beginning, "");
 }

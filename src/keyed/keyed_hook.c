@@ -9,7 +9,7 @@
  *
  * A database that is dropped, copied or renamed must be empty of sessions, and
  * workers are sessions: the utility hook asks them to leave first and keeps
- * them out until the command has ended.
+ * them out until the transaction has ended.
  *
  * Memory: the list of touched relations in TopTransactionContext. Locks: the
  * registry's.
@@ -42,6 +42,8 @@ static ProcessUtility_hook_type next_utility = NULL;
 /* Of this transaction. */
 static List *touched = NIL;
 static bool worth_a_nudge = false;
+static Oid blocked = InvalidOid; /* the database that it keeps workers out of */
+static bool databases_changed = false;
 
 /* ---- Touched relations ---- */
 
@@ -99,32 +101,6 @@ touched_foreign_table(void)
 	return false;
 }
 
-static void
-end_transaction(XactEvent event, void *arg)
-{
-	bool nudge = worth_a_nudge;
-
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			if (!worth_a_nudge && touched_foreign_table())
-				worth_a_nudge = true;
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			/* the list itself goes with the transaction's memory */
-			touched = NIL;
-			worth_a_nudge = false;
-			if (nudge && event == XACT_EVENT_COMMIT &&
-				sq_keyed_registry != NULL && OidIsValid(MyDatabaseId))
-				sq_keyed_nudge(MyDatabaseId);
-			break;
-		default:
-			break;
-	}
-}
-
 /* ---- Databases ---- */
 
 /* The database that a command wants to itself, or InvalidOid. */
@@ -167,8 +143,7 @@ wanted_database(Node *statement)
 		return InvalidOid;
 	oid = get_database_oid(name, true);
 	/* who may not do it is told so by the command itself */
-	return oid != MyDatabaseId && OidIsValid(oid) &&
-				   SQ_DATABASE_OWNERCHECK(oid, GetUserId())
+	return OidIsValid(oid) && SQ_DATABASE_OWNERCHECK(oid, GetUserId())
 			   ? oid
 			   : InvalidOid;
 }
@@ -217,19 +192,22 @@ empty_database(Oid oid)
 	ConditionVariableCancelSleep();
 }
 
+/* After a command on databases has ended, whichever way. */
 static void
-admit_again(Oid oid)
+admit_again(void)
 {
 	SqKeyedDatabase *database;
 
 	LWLockAcquire(sq_keyed_registry->lock, LW_EXCLUSIVE);
-	database = sq_keyed_database(oid, false);
+	database = sq_keyed_database(blocked, false);
 	if (database != NULL && database->blocker == MyProcPid)
 		database->blocker = 0;
 	sq_keyed_registry->rescan = true;
 	if (sq_keyed_registry->launcher != NULL)
 		SetLatch(sq_keyed_registry->launcher);
 	LWLockRelease(sq_keyed_registry->lock);
+	blocked = InvalidOid;
+	databases_changed = false;
 }
 
 static void
@@ -241,24 +219,53 @@ run_utility(PlannedStmt *pstmt, const char *query, bool read_only,
 	ProcessUtility_hook_type run =
 		next_utility != NULL ? next_utility : standard_ProcessUtility;
 	Node *statement = pstmt->utilityStmt;
-	volatile Oid oid = InvalidOid;
 
 	if (sq_keyed_registry != NULL && IsTransactionState())
-		oid = wanted_database(statement);
-	if (OidIsValid(oid))
-		empty_database(oid);
-	PG_TRY();
 	{
-		run(pstmt, query, read_only, context, params, environment, dest,
-			completion);
+		Oid oid = wanted_database(statement);
+
+		/* undone when the transaction ends */
+		databases_changed = databases_changed || changes_databases(statement);
+		if (OidIsValid(oid))
+		{
+			blocked = oid;
+			empty_database(oid);
+		}
 	}
-	PG_FINALLY();
+	run(pstmt, query, read_only, context, params, environment, dest,
+		completion);
+}
+
+/* ---- The end of a transaction ---- */
+
+/* Nobody may be nudged before the commit is there to be seen. */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	bool nudge = worth_a_nudge && event == XACT_EVENT_COMMIT;
+
+	switch (event)
 	{
-		if (sq_keyed_registry != NULL &&
-			(OidIsValid(oid) || changes_databases(statement)))
-			admit_again(oid);
+		case XACT_EVENT_PRE_COMMIT:
+			if (!worth_a_nudge && touched_foreign_table())
+				worth_a_nudge = true;
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			/* the list itself goes with the transaction's memory */
+			touched = NIL;
+			worth_a_nudge = false;
+			if (sq_keyed_registry == NULL)
+				break;
+			if (OidIsValid(blocked) || databases_changed)
+				admit_again();
+			if (nudge && OidIsValid(MyDatabaseId))
+				sq_keyed_nudge(MyDatabaseId);
+			break;
+		default:
+			break;
 	}
-	PG_END_TRY();
 }
 
 void

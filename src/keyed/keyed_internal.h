@@ -133,6 +133,8 @@ extern bool sq_keyed_file_restore(int number, SqTableWriter *writer,
  * In the launcher. */
 extern long sq_keyed_file_step(void);
 extern void sq_keyed_file_remove(Oid database, Oid relid);
+/* All files of a database, the one that is being written too. In the
+ * launcher. */
 extern void sq_keyed_file_remove_database(Oid database);
 /* Remove what was being written when the server stopped. */
 extern void sq_keyed_file_clean(void);

@@ -59,12 +59,18 @@ static TimestampTz probe_at = 0;
 
 /* ---- Databases ---- */
 
-/* Oids of the databases that sessions can connect to. */
-static List *
-connectable_databases(void)
+/* What pg_database has. */
+typedef struct SqDatabases
+{
+	List *all;         /* oids */
+	List *connectable; /* of those that sessions can connect to */
+} SqDatabases;
+
+static SqDatabases
+read_databases(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	List *oids = NIL;
+	SqDatabases databases = {NIL, NIL};
 	Relation relation;
 	TableScanDesc scan;
 	HeapTuple tuple;
@@ -76,36 +82,50 @@ connectable_databases(void)
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext old;
+		MemoryContext old = MemoryContextSwitchTo(caller);
 
-		if (!database->datallowconn)
-			continue;
-		old = MemoryContextSwitchTo(caller);
-		oids = lappend_oid(oids, database->oid);
+		databases.all = lappend_oid(databases.all, database->oid);
+		if (database->datallowconn)
+			databases.connectable =
+				lappend_oid(databases.connectable, database->oid);
 		MemoryContextSwitchTo(old);
 	}
 	table_endscan(scan);
 	table_close(relation, AccessShareLock);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
-	return oids;
+	return databases;
+}
+
+/* The databases that the registry has. */
+static List *
+known_databases(void)
+{
+	List *known = NIL;
+
+	LWLockAcquire(sq_keyed_registry->lock, LW_SHARED);
+	for (int i = 0; i < SQ_KEYED_DATABASES; i++)
+		if (OidIsValid(sq_keyed_registry->databases[i].oid))
+			known = lappend_oid(known, sq_keyed_registry->databases[i].oid);
+	LWLockRelease(sq_keyed_registry->lock);
+	return known;
 }
 
 /* Give up what databases that are gone had. */
 static void
-forget_gone(List *oids)
+forget_gone(List *known, List *all)
 {
-	for (int i = 0; i < SQ_KEYED_DATABASES; i++)
-	{
-		Oid oid;
+	ListCell *cell;
 
-		LWLockAcquire(sq_keyed_registry->lock, LW_SHARED);
-		oid = sq_keyed_registry->databases[i].oid;
-		LWLockRelease(sq_keyed_registry->lock);
-		if (!OidIsValid(oid) || list_member_oid(oids, oid))
+	foreach (cell, known)
+	{
+		Oid oid = lfirst_oid(cell);
+
+		if (list_member_oid(all, oid))
 			continue;
-		sq_keyed_free_database(oid);
+		/* the file being written may be of it */
 		sq_keyed_file_remove_database(oid);
+		sq_keyed_free_database(oid);
 	}
 }
 
@@ -113,11 +133,13 @@ forget_gone(List *oids)
 static void
 rescan_databases(void)
 {
-	List *oids = connectable_databases();
+	List *known = known_databases();
+	SqDatabases databases = read_databases();
 	ListCell *cell;
 
-	forget_gone(oids);
-	foreach (cell, oids)
+	/* one that was made meanwhile is not among those known before */
+	forget_gone(known, databases.all);
+	foreach (cell, databases.connectable)
 	{
 		SqKeyedDatabase *database;
 
@@ -131,7 +153,9 @@ rescan_databases(void)
 								 "are more than %d databases",
 								 lfirst_oid(cell), SQ_KEYED_DATABASES)));
 	}
-	list_free(oids);
+	list_free(known);
+	list_free(databases.all);
+	list_free(databases.connectable);
 }
 
 static bool

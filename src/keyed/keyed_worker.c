@@ -463,6 +463,7 @@ reconcile(void)
 	tell_needs(found);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	pgstat_report_stat(true);
 	if (!all)
 	{
 		catalogs_changed = true;
@@ -597,6 +598,8 @@ sq_keyed_worker_main(Datum arg)
 	if (!sign_on(database))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	/* a superuser's queries must not find what others have made */
+	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
 	worker_context = AllocSetContextCreate(TopMemoryContext, "streamsql worker",
 										   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(worker_context);
