@@ -50,6 +50,8 @@
 #define LOOK_MS 1000
 /* When a relation was locked. */
 #define LOCKED_MS 50
+/* How often pg_stat_activity is told. */
+#define ACTIVITY_MS 500
 /* After no room was found for another table. */
 #define CROWDED_MS 5000
 
@@ -530,18 +532,39 @@ until_reconcile(long next)
 													 reconcile_at));
 }
 
+/* Say in pg_stat_activity what is being done, now and then. */
 static void
 show_activity(void)
 {
-	static int shown = -1;
-	int count = list_length(kept_tables);
-	char activity[64];
+	static TimestampTz next = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	int loading = 0;
+	int64 done = 0;
+	int64 total = 0;
+	char activity[128];
+	ListCell *cell;
 
-	if (count == shown)
+	if (now < next)
 		return;
-	shown = count;
-	snprintf(activity, sizeof(activity), "keeping %d table%s", count,
-			 count == 1 ? "" : "s");
+	next = TimestampTzPlusMilliseconds(now, ACTIVITY_MS);
+	foreach (cell, kept_tables)
+	{
+		SqKeyedProgress progress = sq_keyed_progress(
+			sq_keyed_loader_number(((SqKept *) lfirst(cell))->loader));
+
+		if (progress.state != SQ_KEYED_LOADING)
+			continue;
+		loading++;
+		done += progress.done;
+		total += progress.total;
+	}
+	if (loading > 0)
+		snprintf(activity, sizeof(activity),
+				 "loading %d of %d tables: %lld of %lld records", loading,
+				 list_length(kept_tables), (long long) done, (long long) total);
+	else
+		snprintf(activity, sizeof(activity), "keeping %d tables",
+				 list_length(kept_tables));
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
