@@ -563,8 +563,9 @@ show_activity(void)
 				 "loading %d of %d tables: %lld of %lld records", loading,
 				 list_length(kept_tables), (long long) done, (long long) total);
 	else
-		snprintf(activity, sizeof(activity), "keeping %d tables",
-				 list_length(kept_tables));
+		snprintf(activity, sizeof(activity), "keeping %d table%s",
+				 list_length(kept_tables),
+				 list_length(kept_tables) == 1 ? "" : "s");
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
