@@ -311,16 +311,15 @@ observe(Author *author)
 static void
 write_batch(Author *author)
 {
+	bool full;
+
 	author->ntouched = 0;
 	author->generation++;
-	if (!change_batch(author) || unit_below(&author->random, 40) == 0)
+	full = !change_batch(author) ||
+		   !put_row(author->writer, -1, 0, author->rows, author->generation);
+	if (full || unit_below(&author->random, 40) == 0)
 	{
-		author->shrinking = true;
-		take_over(author);
-		return;
-	}
-	if (!put_row(author->writer, -1, 0, author->rows, author->generation))
-	{
+		author->shrinking = author->shrinking || full;
 		take_over(author);
 		return;
 	}
@@ -382,7 +381,8 @@ check_scan(Visitor *visitor, Kept *kept)
 	while ((count = sq_table_scan_next(&kept->view, &scan, rows, AT_ONCE)) > 0)
 		for (int i = 0; i < count; i++)
 		{
-			check_row(rows[i]);
+			if (i % 8 == 0)
+				check_row(rows[i]);
 			sum += unit_mix(word_of(rows[i], ID) ^
 							unit_mix(word_of(rows[i], AMOUNT)) ^
 							unit_mix(word_of(rows[i], GENERATION)));
