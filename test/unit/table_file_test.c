@@ -493,34 +493,6 @@ test_io_errors(void)
 
 /* ---- Images ---- */
 
-/* Are the values of a row of so many bytes inside of it, and datums as
- * PostgreSQL would read them: headers of one byte where they may be, of four
- * bytes aligned and not compressed? */
-static bool
-is_readable(const SqTableLayout *layout, const SqTableRow *row, size_t size)
-{
-	const char *end = (const char *) row + size;
-
-	for (int c = 0; c < layout->ncolumns; c++)
-	{
-		const SqTableColumn *column = &layout->columns[c];
-		SqTableCell cell;
-
-		if (column->kind != SQ_TABLE_VARLENA ||
-			sq_table_row_is_null(layout, row, c))
-			continue;
-		cell = unit_slice(NULL, 0);
-		cell.bytes = sq_table_row_bytes(column, row);
-		if (sq_table_row_pointer(column, row) <
-				(const char *) row + layout->start ||
-			cell.bytes.data > end ||
-			cell.bytes.length > (size_t) (end - cell.bytes.data) ||
-			!unit_same_value(column, row, &cell))
-			return false;
-	}
-	return true;
-}
-
 /* Put an image into a table of its own; false: taken, but not as a row. */
 static bool
 refused_or_row(Bench *bench, const char *bytes, size_t length, int *taken)
@@ -545,7 +517,8 @@ refused_or_row(Bench *bench, const char *bytes, size_t length, int *taken)
 	++*taken;
 	view = open_view(bench);
 	good = sq_table_scan_next(&view, &scan, rows, 2) == 1 &&
-		   is_readable(bench->layout, rows[0], bench->layout->bitmap + length);
+		   unit_readable_row(bench->layout, rows[0],
+							 bench->layout->bitmap + length);
 	sq_table_view_close(&view);
 	sq_table_clear(bench->writer);
 	sq_table_publish(bench->writer);

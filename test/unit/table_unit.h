@@ -166,6 +166,35 @@ unit_same_row(const SqTableLayout *layout, const SqTableRow *row,
 	return true;
 }
 
+/* Are the values of a row of so many bytes inside of it, and datums as
+ * PostgreSQL would read them: headers of one byte where they may be, of four
+ * bytes aligned and not compressed? */
+static inline __attribute__((unused)) bool
+unit_readable_row(const SqTableLayout *layout, const SqTableRow *row,
+				  size_t size)
+{
+	const char *end = (const char *) row + size;
+
+	for (int c = 0; c < layout->ncolumns; c++)
+	{
+		const SqTableColumn *column = &layout->columns[c];
+		SqTableCell cell;
+
+		if (column->kind != SQ_TABLE_VARLENA ||
+			sq_table_row_is_null(layout, row, c))
+			continue;
+		cell = unit_slice(NULL, 0);
+		cell.bytes = sq_table_row_bytes(column, row);
+		if (sq_table_row_pointer(column, row) <
+				(const char *) row + layout->start ||
+			cell.bytes.data > end ||
+			cell.bytes.length > (size_t) (end - cell.bytes.data) ||
+			!unit_same_value(column, row, &cell))
+			return false;
+	}
+	return true;
+}
+
 /* ---- Rows that follow from id and version ---- */
 
 typedef struct UnitSchema
