@@ -28,3 +28,13 @@ $(BENCH)/reader_work: $(BENCH_READER) $(wildcard src/base/*.h src/kafka/*.h) \
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -DFRONTEND -Isrc -I$(includedir_server) -o $@ \
 		$(filter %.c,$^) -lrdkafka -L$(pkglibdir) -lpgcommon -lpgport -lpthread
+
+# How fast rooms are by themselves, without a server: build/bench/table_lookup.
+BENCH_TABLE = $(wildcard src/base/*.c) $(filter-out %shmem.c,$(wildcard src/table/*.c)) \
+              test/bench/bench_util.c test/bench/table_lookup.c
+
+$(BENCH)/table_lookup: $(BENCH_TABLE) $(wildcard src/base/*.h src/batch/*.h src/table/*.h) \
+		test/bench/bench_util.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -g -DFRONTEND -D_GNU_SOURCE -Isrc -I$(includedir_server) \
+		-o $@ $(filter %.c,$^) -L$(pkglibdir) -lpgcommon -lpgport
