@@ -59,13 +59,10 @@ note_object(ObjectAccessType access, Oid class, Oid object)
 		worth_a_nudge = true;
 	if (class != RelationRelationId)
 		return;
-	if (access == OAT_DROP)
-	{
-		if (get_rel_relkind(object) == RELKIND_FOREIGN_TABLE)
-			worth_a_nudge = true;
-		return;
-	}
-	/* one that is just created can't be looked up yet */
+	/* one that is just created can't be looked up yet, one that is dropped
+	 * not any more when the transaction ends; of a column it is either way */
+	if (access == OAT_DROP && get_rel_relkind(object) == RELKIND_FOREIGN_TABLE)
+		worth_a_nudge = true;
 	if (list_member_oid(touched, object))
 		return;
 	old = MemoryContextSwitchTo(TopTransactionContext);

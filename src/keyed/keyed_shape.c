@@ -240,6 +240,13 @@ sq_keyed_shape_create(Relation relation)
 	const SqRelation *rel = sq_feed_relation_load(relation);
 	SqShaping shaping = {.shape = shape, .nindexes = 1};
 
+	/* it is kept for all sessions, and only one would see it */
+	if (relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("foreign table \"%s\" of kind \"table\" cannot be "
+						"temporary",
+						RelationGetRelationName(relation))));
 	shape->rel = rel;
 	shape->places = palloc0(rel->nattributes * sizeof(SqKeyedPlace));
 	shaping.columns = palloc0(2 * rel->nattributes * sizeof(SqTableColumn));
