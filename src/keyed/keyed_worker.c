@@ -182,6 +182,18 @@ typedef struct SqFound
 	Oid owner;
 } SqFound;
 
+/* A superuser's query must not find operators that others have made. */
+#define EQUALS " OPERATOR(pg_catalog.=) "
+#define FIND_TABLES                                                            \
+	"SELECT c.oid, c.relowner"                                                 \
+	"  FROM pg_catalog.pg_foreign_table t"                                     \
+	"  JOIN pg_catalog.pg_class c ON c.oid" EQUALS "t.ftrelid"                 \
+	"  JOIN pg_catalog.pg_foreign_server s ON s.oid" EQUALS "t.ftserver"       \
+	"  JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid" EQUALS "s.srvfdw"   \
+	"  JOIN pg_catalog.pg_proc p ON p.oid" EQUALS "w.fdwhandler"               \
+	" WHERE p.prosrc" EQUALS "'streamsql_fdw_handler'"                         \
+	"   AND 'kind=table'" EQUALS "ANY (t.ftoptions)"
+
 /* All foreign tables of kind table, of any worker, in the current context. */
 static List *
 find_tables(void)
@@ -190,17 +202,7 @@ find_tables(void)
 	List *found = NIL;
 
 	SPI_connect();
-	if (SPI_execute(
-			"SELECT c.oid, c.relowner"
-			"  FROM pg_catalog.pg_foreign_table t"
-			"  JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid"
-			"  JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver"
-			"  JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
-			"  JOIN pg_catalog.pg_proc p ON p.oid = w.fdwhandler"
-			" WHERE p.prosrc = 'streamsql_fdw_handler'"
-			"   AND c.relpersistence <> 't'"
-			"   AND 'kind=table' = ANY (t.ftoptions)",
-			true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(FIND_TABLES, true, 0) != SPI_OK_SELECT)
 		/* a SELECT that succeeds answers nothing else */
 		elog(ERROR, "could not read the foreign tables of a database");
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -622,8 +624,6 @@ sq_keyed_worker_main(Datum arg)
 	if (!sign_on(database))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	/* a superuser's queries must not find what others have made */
-	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
 	worker_context = AllocSetContextCreate(TopMemoryContext, "streamsql worker",
 										   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(worker_context);
