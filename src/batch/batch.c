@@ -48,13 +48,6 @@ sq_batch_reset(SqBatch *batch)
 }
 
 void
-sq_batch_clear_row(SqBatch *batch, int row)
-{
-	for (int c = 0; c < batch->ncolumns; c++)
-		sq_column_set_null(&batch->columns[c], row);
-}
-
-void
 sq_batch_destroy(SqBatch *batch)
 {
 	for (int c = 0; c < batch->ncolumns; c++)

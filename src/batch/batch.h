@@ -93,8 +93,6 @@ extern SqBatch *sq_batch_create(const SqColumn *templates, int ncolumns,
 /* Zero rows, every value NULL, arena empty. */
 extern void sq_batch_reset(SqBatch *batch);
 extern void sq_batch_destroy(SqBatch *batch);
-/* Make every column of one row NULL again. */
-extern void sq_batch_clear_row(SqBatch *batch, int row);
 
 static inline bool
 sq_bit_get(const uint64 *bits, int row)

@@ -244,7 +244,7 @@ decode_window(SqFeed *feed, int count)
 		if (likely(decode_record(feed, &feed->records[row], row,
 								 &feed->failure) == SQ_OK))
 			continue;
-		sq_batch_clear_row(feed->batch, row);
+		/* the fields of what did not decode are NULL; a key that did stays */
 		feed->stats.decode_errors++;
 		feed->failed = stops_scan(feed);
 		if (feed->failed)

@@ -55,7 +55,7 @@ throw_state(const SqWaiting *waiting, SqKeyedState state)
 					errmsg("table \"%s\" could not be kept up to date with its "
 						   "topic",
 						   name),
-					errdetail("%s", progress.last_error),
+					errdetail("The last error was: %s.", progress.last_error),
 					errhint("See streamsql.tables.")));
 }
 
@@ -81,7 +81,7 @@ throw_timeout(const SqWaiting *waiting)
 			 : errmsg("table \"%s\" has not caught up with its topic", name),
 		 errdetail("%lld of %lld records have been read.%s%s",
 				   (long long) progress.done, (long long) progress.total,
-				   progress.last_error[0] ? " Its last error was: " : "",
+				   progress.last_error[0] ? " The last error was: " : "",
 				   progress.last_error),
 		 errhint("See streamsql.tables, and the setting "
 				 "streamsql.table_wait.")));
