@@ -27,11 +27,13 @@ PG_FUNCTION_INFO_V1(streamsql_wait_for);
 
 /* ---- table_states() ---- */
 
-/* May the caller know? Errors may quote records. */
+/* Is it still a table, and may the caller know? Errors may quote records. */
 static bool
 may_see(Oid relid)
 {
-	return OidIsValid(relid) && get_rel_relkind(relid) != '\0' &&
+	return OidIsValid(relid) &&
+		   get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
+		   sq_feed_relation_kind(relid) == SQ_KIND_TABLE &&
 		   (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
 			has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS));
 }

@@ -765,20 +765,28 @@ static void
 describe(const ErrorData *error, char *into)
 {
 	StringInfoData all;
+	StringInfoData line;
 
 	initStringInfo(&all);
 	appendStringInfoString(&all, error->message);
 	if (error->detail != NULL)
 		appendStringInfo(&all, " (%s)", error->detail);
 	if (error->context != NULL)
-		appendStringInfo(&all, ", %s", error->context);
-	for (char *c = all.data; *c != '\0'; c++)
+		appendStringInfo(&all, "\n%s", error->context);
+	initStringInfo(&line);
+	for (const char *c = all.data; *c != '\0'; c++)
+	{
 		if (*c == '\n')
-			*c = ' ';
+			appendStringInfoString(&line, ", ");
+		else
+			appendStringInfoChar(&line, *c);
+	}
 	/* not cut in the middle of a character */
-	all.data[pg_mbcliplen(all.data, all.len, SQ_KEYED_ERROR_TEXT - 1)] = '\0';
-	strlcpy(into, all.data, SQ_KEYED_ERROR_TEXT);
+	line.data[pg_mbcliplen(line.data, line.len, SQ_KEYED_ERROR_TEXT - 1)] =
+		'\0';
+	strlcpy(into, line.data, SQ_KEYED_ERROR_TEXT);
 	pfree(all.data);
+	pfree(line.data);
 }
 
 /* After an error was caught: keep what was applied, say why, try again. */
