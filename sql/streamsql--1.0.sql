@@ -95,7 +95,7 @@ AS 'MODULE_PATHNAME', 'streamsql_table_states'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED ROWS 10;
 
 COMMENT ON FUNCTION streamsql.table_states() IS
-'What view streamsql.tables shows.';
+'What the view streamsql.tables shows, one row for each table that is kept in this database and that the caller may see.';
 
 CREATE VIEW streamsql.tables AS
 SELECT * FROM streamsql.table_states();

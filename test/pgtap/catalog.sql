@@ -4,7 +4,7 @@
 BEGIN;
 SET LOCAL search_path = public;
 SET LOCAL client_min_messages = warning;
-SELECT plan(73);
+SELECT plan(84);
 
 -- ---- The extension ----
 
@@ -33,8 +33,11 @@ SELECT set_eq('SELECT description FROM member', ARRAY[
 	'function streamsql.partitions(regclass)',
 	'function streamsql.streamsql_fdw_handler()',
 	'function streamsql.streamsql_fdw_validator(text[],oid)',
+	'function streamsql.table_states()',
 	'function streamsql.topics(name)',
-	'type streamsql.header'
+	'function streamsql.wait_for(regclass,interval)',
+	'type streamsql.header',
+	'view streamsql.tables'
 ], 'these are all its objects');
 
 SELECT is_empty($$
@@ -127,8 +130,26 @@ SELECT is_strict('streamsql', 'partitions', ARRAY['regclass'],
 SELECT set_eq($$
 	SELECT proname::text, proparallel::text FROM pg_proc
 	WHERE pronamespace = 'streamsql'::regnamespace AND proretset
-$$, $$VALUES ('topics', 'r'), ('partitions', 'r')$$,
-	'set-returning functions talk to Kafka from the leader only');
+$$, $$VALUES ('topics', 'r'), ('partitions', 'r'), ('table_states', 'r')$$,
+	'set-returning functions run in the leader only');
+SELECT volatility_is('streamsql', 'wait_for', ARRAY['regclass', 'interval'],
+					 'volatile', 'wait_for is volatile');
+SELECT function_returns('streamsql', 'wait_for',
+						ARRAY['regclass', 'interval'], 'void',
+						'wait_for returns nothing');
+
+-- ---- The view of tables ----
+
+SELECT columns_are('streamsql', 'tables', ARRAY['table', 'state', 'rows',
+	'memory_bytes', 'caught_up', 'lag', 'applied', 'deleted',
+	'skipped_null_key', 'decode_errors', 'last_error', 'last_applied_at'],
+	'streamsql.tables has its columns');
+SELECT col_type_is('streamsql', 'tables', 'table', 'regclass',
+				   'a table is named by its oid');
+SELECT col_type_is('streamsql', 'tables', 'last_applied_at',
+				   'timestamp with time zone', 'moments have a time zone');
+SELECT ok(has_table_privilege('public', 'streamsql.tables', 'SELECT'),
+		  'everybody may look');
 SELECT is_empty($$
 	SELECT p.proname FROM pg_proc p, pg_language l
 	WHERE p.pronamespace = 'streamsql'::regnamespace AND l.oid = p.prolang
@@ -249,7 +270,18 @@ SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (DROP topic)$$,
 SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD format 'xml')$$,
 				 '22023', NULL, 'a bad word');
 SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD kind 'table')$$,
+				 '42P16', NULL, 'a table without a key');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD format 'avro')$$,
 				 '0A000', NULL, 'a word of a later version');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap OPTIONS (ADD key_source 'value')$$,
+				 '22023', NULL, 'an option of tables for a stream');
+SELECT throws_ok($$CREATE FOREIGN TABLE tap_index (a int OPTIONS (index 'true'))
+	SERVER tap OPTIONS (topic 't')$$, '42P16', NULL, 'an index of a stream');
+SELECT throws_ok($$CREATE FOREIGN TABLE tap_key (a interval OPTIONS (key 'true'))
+	SERVER tap OPTIONS (topic 't', kind 'table')$$,
+	'42804', NULL, 'a key that can not be found by bytes');
+SELECT throws_ok($$SELECT streamsql.wait_for('tap')$$,
+				 '42809', NULL, 'waiting for a stream');
 SELECT throws_ok($$
 	ALTER FOREIGN TABLE tap ALTER a OPTIONS (ADD header 'h', ADD path '$.a')
 $$, '22023', NULL, 'options that exclude each other');
