@@ -7,11 +7,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $started = 0;
+
 # A started PostgreSQL::Test::Cluster; the extension and the server exist.
 sub start
 {
 	my ($broker, @settings) = @_;
-	my $node = PostgreSQL::Test::Cluster->new('streamsql');
+	my $node = PostgreSQL::Test::Cluster->new('streamsql' . $started++);
 	$node->init;
 	$node->append_conf('postgresql.conf', "$_\n")
 	  for 'max_parallel_workers_per_gather = 0', 'fsync = off',
