@@ -66,6 +66,7 @@ typedef struct SqKeyedWorkerSlot
 	pid_t pid;       /* 0: none */
 	Latch *latch;    /* its own, while pid is set */
 	uint32 arrivals; /* how often one came */
+	uint32 leaves;   /* how often one left because it was done */
 } SqKeyedWorkerSlot;
 
 /* A database that has tables, or may have. Under the registry's lock. */

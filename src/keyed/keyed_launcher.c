@@ -52,6 +52,7 @@ typedef struct SqLaunch
 	TimestampTz retry_at;
 	int backoff_ms;
 	uint32 arrivals; /* of its place, when it was started */
+	uint32 leaves;
 } SqLaunch;
 
 static SqLaunch launches[SQ_KEYED_DATABASES][SQ_KEYED_WORKERS];
@@ -197,18 +198,20 @@ register_worker(Oid database, int index)
 	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
-/* The pause after a worker was there, or should have come. */
+/* The pause after a worker was there, or should have come: none if it left
+ * because nothing was to be done. */
 static void
-note_gone(SqLaunch *launch, TimestampTz now)
+note_gone(SqLaunch *launch, bool done, TimestampTz now)
 {
-	if (TimestampDifferenceExceeds(launch->started, now, GOOD_LIFE_MS))
+	if (done || TimestampDifferenceExceeds(launch->started, now, GOOD_LIFE_MS))
 		launch->backoff_ms = 0;
 	launch->retry_at =
 		launch->backoff_ms == 0
 			? now
 			: TimestampTzPlusMilliseconds(now, launch->backoff_ms);
-	launch->backoff_ms =
-		Min(Max(launch->backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
+	if (!done)
+		launch->backoff_ms =
+			Min(Max(launch->backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
 	launch->started = 0;
 }
 
@@ -250,24 +253,25 @@ tend_worker(int place, int index)
 	SqKeyedDatabase *database = &sq_keyed_registry->databases[place];
 	SqLaunch *launch = &launches[place][index];
 	TimestampTz now = GetCurrentTimestamp();
-	uint32 arrivals;
+	SqKeyedWorkerSlot slot;
 	bool present;
 	bool wanted;
 
 	LWLockAcquire(sq_keyed_registry->lock, LW_SHARED);
 	if (launch->database != database->oid)
 		*launch = (SqLaunch){.database = database->oid};
-	present = database->workers[index].pid != 0;
-	arrivals = database->workers[index].arrivals;
+	slot = database->workers[index];
+	present = slot.pid != 0;
 	wanted = is_wanted(database, index);
 	LWLockRelease(sq_keyed_registry->lock);
 	if (present)
 		return;
 	if (launch->started != 0 &&
-		(arrivals != launch->arrivals ||
+		(slot.arrivals != launch->arrivals ||
 		 TimestampDifferenceExceeds(launch->started, now, START_MS)))
-		note_gone(launch, now);
-	launch->arrivals = arrivals;
+		note_gone(launch, slot.leaves != launch->leaves, now);
+	launch->arrivals = slot.arrivals;
+	launch->leaves = slot.leaves;
 	if (wanted && launch->started == 0 && now >= launch->retry_at)
 		start_worker(launch, index, now);
 }

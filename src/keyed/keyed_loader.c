@@ -51,6 +51,10 @@
 #define BACKOFF_MIN_MS   250
 #define BACKOFF_MAX_MS   10000
 #define NOTHING_TO_DO_MS 1000
+/* The reader is asked again and again while records are known to be missing:
+ * it must be, to wake a broker's thread that fell asleep over a full queue. */
+#define ASK_MIN_MS 2
+#define ASK_MAX_MS 100
 
 typedef enum SqPhase
 {
@@ -94,6 +98,7 @@ struct SqKeyedLoader
 	bool in_window;        /* rows of the feed's batch are to be applied */
 	int64 counted_errors;  /* of the feed's, in progress already */
 	TimestampTz check_at;
+	int ask_ms; /* how long to leave the reader alone */
 };
 
 /* ---- The worker's descriptors ---- */
@@ -681,6 +686,16 @@ take_check(SqKeyedLoader *loader)
 		run_again(loader, 0);
 }
 
+/* When to ask the reader again if it says nothing. */
+static long
+until_ask(SqKeyedLoader *loader)
+{
+	if (loader->progress.lag == 0)
+		return NOTHING_TO_DO_MS;
+	loader->ask_ms = Min(Max(loader->ask_ms * 2, ASK_MIN_MS), ASK_MAX_MS);
+	return loader->ask_ms;
+}
+
 static long
 read_slice(SqKeyedLoader *loader)
 {
@@ -696,10 +711,14 @@ read_slice(SqKeyedLoader *loader)
 		if (status != SQ_OK)
 			break;
 		loader->in_window = true;
+		loader->ask_ms = 0;
 		room = apply_window(loader);
 	} while (room && GetCurrentTimestamp() < end);
 	if (status == SQ_WAIT)
+	{
 		take_ends(loader);
+		count_progress(loader);
+	}
 	if (room)
 		settle_state(loader);
 	else if (loader->progress.state != SQ_KEYED_FULL)
@@ -718,7 +737,8 @@ read_slice(SqKeyedLoader *loader)
 	}
 	if (status == SQ_OK || loader->phase != SQ_PHASE_READ)
 		return 0;
-	return sq_table_reclaim(loader->writer) ? SLICE_MS : NOTHING_TO_DO_MS;
+	return Min(sq_table_reclaim(loader->writer) ? SLICE_MS : NOTHING_TO_DO_MS,
+			   until_ask(loader));
 }
 
 static long

@@ -89,7 +89,10 @@ sign_off(int code, Datum arg)
 	LWLockAcquire(sq_keyed_registry->lock, LW_EXCLUSIVE);
 	database = sq_keyed_database(DatumGetObjectId(arg), false);
 	if (database != NULL && database->workers[worker_index].pid == MyProcPid)
+	{
 		database->workers[worker_index].pid = 0;
+		database->workers[worker_index].leaves += code == 0;
+	}
 	if (sq_keyed_registry->launcher != NULL)
 		SetLatch(sq_keyed_registry->launcher);
 	LWLockRelease(sq_keyed_registry->lock);
