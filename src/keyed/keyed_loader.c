@@ -649,7 +649,11 @@ run_again(SqKeyedLoader *loader, int delay_ms)
 	loader->asking = NULL;
 	loader->feed = NULL;
 	loader->in_window = false;
-	MemoryContextSwitchTo(loader->context);
+	/* a step may be in it */
+	if (CurrentMemoryContext == loader->run ||
+		CurrentMemoryContext == loader->row_context)
+		MemoryContextSwitchTo(loader->context);
+	loader->row_context = NULL;
 	if (loader->run != NULL)
 		MemoryContextDelete(loader->run);
 	loader->run = NULL;

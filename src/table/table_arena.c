@@ -60,14 +60,33 @@ map_of(const SqTableArena *arena)
 
 /* ---- Making one ---- */
 
-size_t
-sq_table_arena_overhead(size_t size, int ntables, int nreaders)
+/* Bytes before the map, and chunks that are not for tables. */
+static size_t
+map_place(int ntables, int nreaders)
 {
 	return align_line(sizeof(SqTableArena)) +
 		   align_line(ntables * sizeof(SqTable)) +
-		   nreaders * sizeof(SqTableReader) +
-		   (size / SQ_TABLE_CHUNK + 2) * sizeof(SqTableChunk) +
-		   2 * SQ_TABLE_CHUNK;
+		   nreaders * sizeof(SqTableReader);
+}
+
+static size_t
+own_chunks(size_t nchunks, int ntables, int nreaders)
+{
+	size_t used = map_place(ntables, nreaders) + nchunks * sizeof(SqTableChunk);
+
+	return (used + SQ_TABLE_CHUNK - 1) / SQ_TABLE_CHUNK;
+}
+
+size_t
+sq_table_arena_overhead(size_t size, int ntables, int nreaders)
+{
+	size_t nchunks = size / SQ_TABLE_CHUNK;
+	size_t own = own_chunks(nchunks, ntables, nreaders);
+
+	/* the map has the chunks that it lies in */
+	while (own < own_chunks(nchunks + own, ntables, nreaders))
+		own++;
+	return own * SQ_TABLE_CHUNK;
 }
 
 SqTableArena *
@@ -77,14 +96,13 @@ sq_table_arena_init(void *memory, size_t size, int ntables, int nreaders,
 	SqTableArena *arena = memory;
 	size_t tables_at = align_line(sizeof(SqTableArena));
 	size_t readers_at = tables_at + align_line(ntables * sizeof(SqTable));
-	size_t map_at = readers_at + nreaders * sizeof(SqTableReader);
+	size_t map_at = map_place(ntables, nreaders);
 	size_t nchunks = Min(size / SQ_TABLE_CHUNK, MAX_CHUNKS);
-	size_t used = map_at + nchunks * sizeof(SqTableChunk);
-	size_t first = (used + SQ_TABLE_CHUNK - 1) / SQ_TABLE_CHUNK;
+	size_t first = own_chunks(nchunks, ntables, nreaders);
 
 	if (first >= nchunks)
 		return NULL;
-	memset(memory, 0, used);
+	memset(memory, 0, map_at + nchunks * sizeof(SqTableChunk));
 	arena->size = size;
 	arena->seed = seed;
 	arena->nchunks = (uint32) nchunks;
@@ -262,17 +280,21 @@ sq_table_view_close(SqTableView *view)
 					   __ATOMIC_SEQ_CST);
 }
 
-static void
+static bool
 add_claim(uint64 **claims, int *capacity, int count, uint64 sequence)
 {
 	if (count == *capacity)
 	{
-		*capacity = Max(16, *capacity * 2);
-		*claims = *claims == NULL
-					  ? palloc(*capacity * sizeof(uint64))
-					  : repalloc(*claims, *capacity * sizeof(uint64));
+		int more = Max(16, *capacity * 2);
+		uint64 *larger = realloc(*claims, more * sizeof(uint64));
+
+		if (larger == NULL)
+			return false;
+		*claims = larger;
+		*capacity = more;
 	}
 	(*claims)[count] = sequence;
+	return true;
 }
 
 static int
@@ -298,9 +320,14 @@ sq_table_arena_claims(SqTableArena *arena, int number, uint64 **claims,
 			__atomic_load_n(&reader->used[w % CLAIM_WORDS], __ATOMIC_SEQ_CST);
 
 		for (; used != 0; c++, used >>= 1)
-			if ((used & 1) != 0 && SQ_LOAD(&reader->claims[c].table) == number)
-				add_claim(claims, capacity, count++,
-						  SQ_LOAD(&reader->claims[c].sequence));
+		{
+			if ((used & 1) == 0 || SQ_LOAD(&reader->claims[c].table) != number)
+				continue;
+			if (!add_claim(claims, capacity, count,
+						   SQ_LOAD(&reader->claims[c].sequence)))
+				return -1;
+			count++;
+		}
 	}
 	if (count > 1)
 		qsort(*claims, count, sizeof(uint64), compare_sequences);
@@ -314,9 +341,9 @@ sq_table_is_claimed(SqTableArena *arena, int number)
 	int capacity = 0;
 	int count = sq_table_arena_claims(arena, number, &claims, &capacity);
 
-	if (claims != NULL)
-		pfree(claims);
-	return count > 0;
+	free(claims);
+	/* without memory to count them: perhaps */
+	return count != 0;
 }
 
 /* ---- Epochs ---- */

@@ -114,8 +114,8 @@ sq_table_leave(SqTableReader *reader)
 extern uint64 sq_table_arena_advance(SqTableArena *arena);
 /* The epoch of the reader who entered first, at most the one given. */
 extern uint64 sq_table_arena_oldest(SqTableArena *arena, uint64 epoch);
-/* Sequence numbers claimed of a table, sorted, into claims (palloc'd, grown as
- * needed); their number. */
+/* Sequence numbers claimed of a table, sorted, into claims (malloc'd, grown as
+ * needed); their number, -1 without memory for them. */
 extern int sq_table_arena_claims(SqTableArena *arena, int number,
 								 uint64 **claims, int *capacity);
 

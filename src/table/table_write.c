@@ -143,8 +143,7 @@ sq_table_writer_close(SqTableWriter *writer)
 	free(writer->dying.items);
 	free(writer->retained.items);
 	free(writer->retired.items);
-	if (writer->claims != NULL)
-		pfree(writer->claims);
+	free(writer->claims);
 	pfree(writer);
 }
 
@@ -520,19 +519,21 @@ sift(SqTableWriter *writer, const SqTableRefs *refs, SqTableRefs *kept)
 	}
 }
 
-/* Read the claims; true if they are others than last time. */
+/* Read the claims; false if that could not be done. *changed: they are others
+ * than last time. */
 static bool
-read_claims(SqTableWriter *writer)
+read_claims(SqTableWriter *writer, bool *changed)
 {
 	uint64 hash = 0;
 
 	writer->nclaims =
 		sq_table_arena_claims(writer->arena, writer->table->number,
 							  &writer->claims, &writer->claims_capacity);
+	if (writer->nclaims < 0)
+		return false;
 	for (int c = 0; c < writer->nclaims; c++)
 		hash = (hash ^ writer->claims[c]) * UINT64CONST(0x9E3779B97F4A7C15);
-	if (hash == writer->claims_hash)
-		return false;
+	*changed = hash != writer->claims_hash;
 	writer->claims_hash = hash;
 	return true;
 }
@@ -585,10 +586,11 @@ free_retired(SqTableWriter *writer)
 bool
 sq_table_reclaim(SqTableWriter *writer)
 {
-	if (writer->dying.count > 0 || writer->retained.count > 0)
-	{
-		bool changed = read_claims(writer);
+	bool changed;
 
+	if ((writer->dying.count > 0 || writer->retained.count > 0) &&
+		read_claims(writer, &changed))
+	{
 		if (changed && writer->retained.count > 0)
 			sift(writer, &writer->retained, &writer->retained);
 		/* what is not published yet still belongs to the state before */
