@@ -17,6 +17,8 @@
  *		times; every %d in KEY and VALUE is 0 … COUNT - 1
  *	big	TOPIC	PARTITION	BYTES	a value {"text":"xxx…"} of this size
  *	begin, commit, abort	a transaction; one open at the end stays open
+ *	flush		wait until the records before it are acknowledged
+ *	acked		the same, and print the time then, in seconds since 1970
  *
  * PARTITION and MS may be "-" (by key; now). \N is NULL, "" is empty, and
  * \xHH, \t, \n, \\ stand for bytes. Ends with 1 and a message unless every
@@ -30,6 +32,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
@@ -127,6 +130,16 @@ flush(void)
 {
 	if (producer != NULL && rd_kafka_flush(producer, TIMEOUT_MS))
 		fail("records were not acknowledged within %d ms", TIMEOUT_MS);
+}
+
+static void
+do_acked(void)
+{
+	struct timespec now;
+
+	flush();
+	clock_gettime(CLOCK_REALTIME, &now);
+	printf("%lld.%06ld\n", (long long) now.tv_sec, now.tv_nsec / 1000);
 }
 
 /* ---- Fields ---- */
@@ -557,6 +570,8 @@ run_line(char *line)
 		do_big(fields, count);
 	else if (strcmp(fields[0], "flush") == 0)
 		flush();
+	else if (strcmp(fields[0], "acked") == 0)
+		do_acked();
 	else if (strcmp(fields[0], "drop") == 0 && count == 2)
 		do_drop(fields[1]);
 	else if (strcmp(fields[0], "truncate") == 0)

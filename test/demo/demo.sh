@@ -4,8 +4,8 @@
 # demo runs demo.sql and prints what it shows; psql opens psql on the same
 # instance (or runs what standard input holds); gdb attaches to the backend of
 # that psql. BROKER=kafka uses a real Kafka instead of the embedded broker,
-# BOOTSTRAP=host:port one of your own, where the topic is streamsql_demo_… and
-# is dropped at the end. TRADES is how many records. demo and psql stop
+# BOOTSTRAP=host:port one of your own, where topics are streamsql_demo_…_<time>
+# and are dropped at the end. TRADES is how many records. demo and psql stop
 # everything that they started.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -34,15 +34,16 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 work=$root/build/demo
-topic=streamsql_demo_trades
+suffix=
 trades=${TRADES:-200000}
 export LC_ALL=C.UTF-8
 
 finish()
 {
-	[ -z "${own_topic:-}" ] || printf 'drop\t%s\n' "$own_topic" |
-		"$STREAMSQL_FILL" || true
 	stop_instance
+	[ -z "$suffix" ] || for name in trades users instruments limits; do
+		echo "drop	streamsql_demo_$name$suffix" | "$STREAMSQL_FILL" || true
+	done
 	stop_broker
 	rm -rf "$work"
 }
@@ -54,17 +55,15 @@ trap 'exit 130' INT TERM HUP
 export STREAMSQL_FILL="$root/build/bin/fill"
 if [ -n "${BOOTSTRAP:-}" ]; then
 	export STREAMSQL_BOOTSTRAP=$BOOTSTRAP
-	topic=streamsql_demo_trades_$(date +%s)
+	suffix=_$(date +%s)
 else
 	start_broker "${BROKER:-mock}"
 fi
-printf 'topic\t%s\t4\n' "$topic" | "$STREAMSQL_FILL"
-[ -z "${BOOTSTRAP:-}" ] || own_topic=$topic
-printf 'trades\t%s\t%s\n' "$topic" "$trades" | "$STREAMSQL_FILL" -c lz4
+test/demo/topics.sh "$suffix" "$trades" | "$STREAMSQL_FILL" -c lz4
 start_instance
 echo "$sockets" >"$work/sockets"
 query() { psql -X -q -v ON_ERROR_STOP=1 -v bootstrap="$STREAMSQL_BOOTSTRAP" \
-	-v topic="$topic" "$@" </dev/null; }
+	-v suffix="$suffix" "$@" </dev/null; }
 query -f test/demo/setup.sql
 kept=$(query -A -t -c "SELECT sum(high - low) FROM streamsql.partitions('trades')")
 if [ "$kept" != "$trades" ]; then
@@ -76,7 +75,8 @@ fi
 if [ "$1" = demo ]; then
 	query -f test/demo/demo.sql
 else
-	[ ! -t 0 ] || echo "Foreign table trades: $trades records in 4 partitions." \
+	[ ! -t 0 ] || echo "Foreign table trades: $trades records in 4 partitions;" \
+		"tables users, instruments and limits." \
 		"To fill topics: \\! \$STREAMSQL_FILL (see test/broker/fill.c)."
 	psql -X
 fi

@@ -3,7 +3,10 @@
 \pset pager off
 SET timezone = 'UTC';
 \set server '      OPTIONS (bootstrap_servers ''' :bootstrap ''');'
-\set table '  ) SERVER kafka OPTIONS (topic ''' :topic ''', format ''json'');'
+\set prefix streamsql_demo_
+\set stream '  ) SERVER kafka OPTIONS (topic ''' :prefix trades :suffix ''', format ''json'');'
+\set users :prefix users :suffix
+\set table '  ) SERVER kafka OPTIONS (kind ''table'', topic ''' :users ''');'
 \echo
 \echo 'streamsql: a Kafka topic is a foreign table'
 \echo '==========================================='
@@ -21,7 +24,7 @@ SET timezone = 'UTC';
 \echo '      part     int         OPTIONS (metadata ''partition''),'
 \echo '      off      bigint      OPTIONS (metadata ''offset''),'
 \echo '      ts       timestamptz OPTIONS (metadata ''timestamp'')'
-\echo :table
+\echo :stream
 \echo
 \echo 'How many trades, and what are they worth, to the cent?'
 \echo '  SELECT count(*), sum(amount) FROM trades;'
@@ -54,5 +57,60 @@ SELECT part, off, ts, trade_id, user_id, symbol, side, amount
 \pset format unaligned
 EXPLAIN (ANALYZE, COSTS OFF) SELECT * FROM trades
   WHERE part = 2 AND off BETWEEN 1000 AND 1099;
+\pset tuples_only off
+\pset format aligned
 \echo
-\echo 'make psql opens psql on the same table. Everything started here is stopped now.'
+\echo
+\echo 'streamsql: a keyed topic is a table in shared memory'
+\echo '===================================================='
+\echo
+\echo 'The last value per key, kept by background workers from CREATE on:'
+\echo
+\echo '  CREATE FOREIGN TABLE users ('
+\echo '      user_id text OPTIONS (key ''true''),'
+\echo '      name text, tier text, region text OPTIONS (index ''true''),'
+\echo '      credit numeric(18,2)'
+\echo :table
+\echo
+\echo 'Likewise instruments (symbol, sector, lot) and limits (tier, sector, max_amount),'
+\echo 'whose key has two columns.'
+\echo
+\echo 'A row by its key:'
+\echo '  SELECT * FROM users WHERE user_id = ''user_00042'';'
+\echo
+SELECT count(*) AS warm FROM users WHERE user_id = 'user_00001' \gset
+\timing on
+SELECT * FROM users WHERE user_id = 'user_00042';
+\timing off
+\echo
+\echo 'Trades above the limit of their user''s tier in the instrument''s sector:'
+\echo '  SELECT u.region, i.sector, count(*), sum(t.amount) AS amount'
+\echo '    FROM trades t JOIN users u USING (user_id) JOIN instruments i USING (symbol)'
+\echo '    JOIN limits l USING (tier, sector)'
+\echo '    WHERE t.amount > l.max_amount'
+\echo '    GROUP BY 1, 2 ORDER BY amount DESC LIMIT 5;'
+\echo
+\timing on
+SELECT u.region, i.sector, count(*), sum(t.amount) AS amount
+  FROM trades t JOIN users u USING (user_id) JOIN instruments i USING (symbol)
+  JOIN limits l USING (tier, sector)
+  WHERE t.amount > l.max_amount
+  GROUP BY 1, 2 ORDER BY amount DESC LIMIT 5;
+\timing off
+\echo
+\echo 'A record arrives: user_00042 moves to tier platinum.'
+\echo
+\setenv TOPIC :users
+\set ms `test/demo/arrive.sh "$TOPIC" user_00042 '{"name":"Cleo Ebert","tier":"platinum","region":"EMEA","credit":9000}' "user_id = 'user_00042' AND tier = 'platinum'"`
+SELECT to_char(:ms, 'FM9990.0') AS ms \gset
+SELECT * FROM users WHERE user_id = 'user_00042';
+\echo The row was there :ms ms after the producer had its acknowledgement.
+\echo
+\echo 'What the tables are doing:'
+\echo '  SELECT "table", state, rows, memory_bytes, caught_up, lag, applied, last_applied_at'
+\echo '    FROM streamsql.tables ORDER BY rows DESC;'
+\echo
+SELECT "table", state, rows, memory_bytes, caught_up, lag, applied, last_applied_at
+  FROM streamsql.tables ORDER BY rows DESC;
+\echo
+\echo 'make psql opens psql on the same tables. Everything started here is stopped now.'

@@ -1,5 +1,9 @@
 -- What the demo's page shows being made.
 SET client_min_messages = warning;
+\set trades streamsql_demo_trades :suffix
+\set users streamsql_demo_users :suffix
+\set instruments streamsql_demo_instruments :suffix
+\set limits streamsql_demo_limits :suffix
 CREATE EXTENSION streamsql;
 CREATE SERVER kafka FOREIGN DATA WRAPPER streamsql
     OPTIONS (bootstrap_servers :'bootstrap');
@@ -11,5 +15,19 @@ CREATE FOREIGN TABLE trades (
     part     int         OPTIONS (metadata 'partition'),
     off      bigint      OPTIONS (metadata 'offset'),
     ts       timestamptz OPTIONS (metadata 'timestamp')
-) SERVER kafka OPTIONS (topic :'topic', format 'json');
+) SERVER kafka OPTIONS (topic :'trades', format 'json');
+CREATE FOREIGN TABLE users (
+    user_id text OPTIONS (key 'true'),
+    name text, tier text, region text OPTIONS (index 'true'),
+    credit numeric(18,2)
+) SERVER kafka OPTIONS (kind 'table', topic :'users');
+CREATE FOREIGN TABLE instruments (
+    symbol text OPTIONS (key 'true'), sector text OPTIONS (index 'true'), lot int
+) SERVER kafka OPTIONS (kind 'table', topic :'instruments');
+CREATE FOREIGN TABLE limits (
+    tier text OPTIONS (key 'true'), sector text OPTIONS (key 'true', index 'true'),
+    max_amount numeric(18,2)
+) SERVER kafka OPTIONS (kind 'table', topic :'limits', key_format 'json');
+SELECT streamsql.wait_for('users'), streamsql.wait_for('instruments'),
+       streamsql.wait_for('limits') \g /dev/null
 ALTER DATABASE postgres SET timezone = 'UTC';
