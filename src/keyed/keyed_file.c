@@ -42,6 +42,7 @@ typedef struct SqSaving
 {
 	int number;
 	int fd; /* a transient file of fd.c would close with a transaction */
+	char path[MAXPGPATH]; /* of the temporary file, while it is there */
 	SqTableView view;
 	SqTableLayout layout; /* as much of it as is needed */
 	SqTableScan scan;
@@ -128,6 +129,8 @@ abandon(void)
 		sq_table_view_close(&saving.view);
 	if (saving.fd >= 0)
 		close(saving.fd);
+	if (saving.path[0] != '\0')
+		unlink(saving.path);
 	if (saving.context != NULL)
 		MemoryContextDelete(saving.context);
 	saving = (SqSaving){.number = -1, .fd = -1};
@@ -200,7 +203,6 @@ begin(int number)
 	SqKeyedEntry *entry = &sq_keyed_registry->entries[number];
 	SqTableIdentity identity;
 	SqTablePosition *positions;
-	char path[MAXPGPATH];
 	SqError error;
 	int count;
 
@@ -215,8 +217,9 @@ begin(int number)
 	}
 	if (MakePGDirectory(FOLDER) < 0 && errno != EEXIST)
 		return fail("write", strerror(errno));
-	file_path(path, entry->database, entry->relid, "tmp");
-	saving.fd = BasicOpenFile(path, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
+	file_path(saving.path, entry->database, entry->relid, "tmp");
+	saving.fd =
+		BasicOpenFile(saving.path, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
 	if (saving.fd < 0)
 		return fail("write", strerror(errno));
 	saving.writer =
@@ -230,7 +233,6 @@ static long
 finish(void)
 {
 	SqKeyedEntry *entry = &sq_keyed_registry->entries[saving.number];
-	char from[MAXPGPATH];
 	char into[MAXPGPATH];
 	SqError error;
 
@@ -242,11 +244,11 @@ finish(void)
 		abandon();
 		return 0;
 	}
-	file_path(from, entry->database, entry->relid, "tmp");
 	file_path(into, entry->database, entry->relid, "table");
 	/* syncs the file and its folder */
-	if (durable_rename(from, into, LOG) != 0)
+	if (durable_rename(saving.path, into, LOG) != 0)
 		return fail("rename", "see above");
+	saving.path[0] = '\0';
 	entry->saved_sequence = saving.view.sequence;
 	entry->saved_at = GetCurrentTimestamp();
 	abandon();

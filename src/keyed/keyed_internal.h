@@ -56,7 +56,7 @@ typedef struct SqKeyedEntry
 	/* by the worker that keeps it, under the registry's lock */
 	int nindexes;
 	SqTableIdentity identity; /* of snapshots; length 0: not known yet */
-	/* by the launcher alone */
+	/* by the launcher alone, once there is an identity */
 	uint64 saved_sequence; /* of the last snapshot file */
 	TimestampTz saved_at;
 } SqKeyedEntry;

@@ -237,6 +237,7 @@ take_over(SqKeyedLoader *loader)
 static void
 restore_file(SqKeyedLoader *loader, const SqTableIdentity *identity)
 {
+	SqKeyedEntry *entry = &sq_keyed_registry->entries[loader->number];
 	MemoryContext old = MemoryContextSwitchTo(loader->context);
 	SqTablePosition *positions = NULL;
 	int npositions = 0;
@@ -248,6 +249,10 @@ restore_file(SqKeyedLoader *loader, const SqTableIdentity *identity)
 		forget_positions(loader);
 		loader->positions = positions;
 		loader->npositions = npositions;
+		/* the file has this state: it need not be written */
+		entry->saved_sequence =
+			sq_table_stats(sq_keyed_registry->arena, loader->number).sequence;
+		entry->saved_at = GetCurrentTimestamp();
 	}
 	else if (why != NULL)
 		ereport(LOG, (errmsg("snapshot file of table %u of database %u is not "

@@ -190,7 +190,8 @@ extern SqStatus sq_table_put(SqTableWriter *writer, const SqTableCell *cells,
 extern bool sq_table_delete(SqTableWriter *writer, const SqTableCell *key);
 /* Delete every row. */
 extern void sq_table_clear(SqTableWriter *writer);
-/* Show readers all changes since the last time, as one; then reclaim. */
+/* Show readers all changes since the last time, as one; then reclaim. Without
+ * a change the state stays the same. */
 extern void sq_table_publish(SqTableWriter *writer);
 /* Free what no reader can see any more; call it now and then when idle. True
  * if some memory still waits for readers. */

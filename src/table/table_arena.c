@@ -207,6 +207,12 @@ sq_table_arena_free(SqTableArena *arena, uint32 chunk)
 	unlock_arena(arena);
 }
 
+uint32 *
+sq_table_arena_used(const SqTableArena *arena, uint32 chunk)
+{
+	return &map_of(arena)[chunk].used;
+}
+
 uint32
 sq_table_arena_run_length(const SqTableArena *arena, uint32 chunk)
 {

@@ -35,9 +35,8 @@
 typedef struct SqTableSegment
 {
 	uint32 depth;   /* const: bits that all of it have in common */
-	uint32 used;    /* writer: slots that are not empty */
-	uint32 removed; /* writer: of them, marks */
-	uint32 filler[13];
+	uint32 removed; /* writer: slots with marks */
+	uint32 filler[14];
 } SqTableSegment;
 
 #define SLOTS ((SQ_TABLE_CHUNK - sizeof(SqTableSegment)) / sizeof(uint64))
@@ -205,6 +204,14 @@ sq_table_index_find_row(const SqTableIndexSearch *search, uint32 hash,
 
 /* ---- Growing ---- */
 
+/* Slots of a segment that are not empty. */
+static uint32 *
+used_of(const SqTableArena *arena, const SqTableSegment *segment)
+{
+	return sq_table_arena_used(arena,
+							   sq_table_chunk_of(sq_table_ref(arena, segment)));
+}
+
 static SqTableSegment *
 make_segment(SqTableWriter *writer, uint32 depth)
 {
@@ -272,7 +279,7 @@ double_directory(SqTableWriter *writer, int index)
 }
 
 static void
-add_slot(SqTableSegment *segment, uint64 slot)
+add_slot(SqTableArena *arena, SqTableSegment *segment, uint64 slot)
 {
 	uint64 *slots = slots_of(segment);
 	uint32 position = home_of(slot_hash(slot));
@@ -282,7 +289,7 @@ add_slot(SqTableSegment *segment, uint64 slot)
 	if (SQ_PEEK(&slots[position]) == SLOT_REMOVED)
 		segment->removed--;
 	else
-		segment->used++;
+		++*used_of(arena, segment);
 	SQ_STORE(&slots[position], slot);
 }
 
@@ -303,7 +310,7 @@ split_segment(SqTableWriter *writer, int index, SqTableSegment *old,
 {
 	uint64 root = SQ_PEEK(&writer->table->roots[index]);
 	uint32 *directory = directory_of(writer->arena, root);
-	bool split = old->removed * 2 < old->used;
+	bool split = old->removed * 2 < *used_of(writer->arena, old);
 	uint32 depth = old->depth + split;
 	uint32 count = UINT32_C(1) << (root_depth(root) - old->depth);
 	uint32 first = entry_of(hash, root_depth(root)) & ~(count - 1);
@@ -322,7 +329,8 @@ split_segment(SqTableWriter *writer, int index, SqTableSegment *old,
 		uint64 slot = SQ_PEEK(&slots[s]);
 
 		if (slot > SLOT_REMOVED)
-			add_slot((entry_of(slot_hash(slot), depth) & 1) ? high : low, slot);
+			add_slot(writer->arena,
+					 (entry_of(slot_hash(slot), depth) & 1) ? high : low, slot);
 	}
 	if (split)
 		count /= 2;
@@ -344,10 +352,11 @@ sq_table_index_reserve(SqTableWriter *writer, int index, uint32 hash)
 	{
 		SqTableSegment *segment =
 			segment_of(writer->arena, SQ_PEEK(root), hash);
+		uint32 used = *used_of(writer->arena, segment);
 
-		if (segment->used < FULL)
+		if (used < FULL)
 			return true;
-		if (segment->removed * 2 < segment->used &&
+		if (segment->removed * 2 < used &&
 			segment->depth == root_depth(SQ_PEEK(root)) &&
 			!double_directory(writer, index))
 			return false;
@@ -362,6 +371,7 @@ void
 sq_table_index_insert(SqTableWriter *writer, int index, uint32 hash, SqRef ref)
 {
 	add_slot(
+		writer->arena,
 		segment_of(writer->arena, SQ_PEEK(&writer->table->roots[index]), hash),
 		make_slot(hash, ref));
 }

@@ -29,6 +29,9 @@ typedef struct SqTableChunk
 {
 	uint32 owner;  /* under lock: table number + 1; 0: free */
 	uint32 length; /* under lock: of the run that begins here, else 0 */
+	uint32 used;   /* writer: of an index's segment, slots not empty. Not in
+					* the segment, where each look would miss the caches:
+					* chunks lie a power of two apart */
 } SqTableChunk;
 
 /* One per process (or thread, in tests) that reads. The owner writes; writers
@@ -94,6 +97,8 @@ sq_table_chunk_of(SqRef ref)
 extern uint32 sq_table_arena_alloc(SqTableArena *arena, int number,
 								   uint32 length);
 extern void sq_table_arena_free(SqTableArena *arena, uint32 chunk);
+/* The count of used slots of a segment. */
+extern uint32 *sq_table_arena_used(const SqTableArena *arena, uint32 chunk);
 extern uint32 sq_table_arena_run_length(const SqTableArena *arena,
 										uint32 chunk);
 /* The next run of a table from chunk on, 0 if none. */

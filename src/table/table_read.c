@@ -58,6 +58,19 @@ sq_table_find(const SqTableView *view, const SqTableCell *key)
 	return row;
 }
 
+/* Fetch ahead what a find reads of a row: its header, and where values of
+ * variable length are, which may be another line. */
+static inline void
+prefetch_row(const SqTableView *view, SqRef ref)
+{
+	const char *row = sq_table_pointer(view->arena, ref);
+
+	if (ref == 0)
+		return;
+	__builtin_prefetch(row);
+	__builtin_prefetch(row + view->layout->start + sizeof(uint64));
+}
+
 /* Look up to GROUP keys: first all slots are fetched, then all rows. */
 static void
 find_group(const SqTableView *view, const SqTableIndexSearch *search,
@@ -73,12 +86,8 @@ find_group(const SqTableView *view, const SqTableIndexSearch *search,
 		sq_table_index_prefetch(view->arena, search->root, hashes[i]);
 	}
 	for (int i = 0; i < count; i++)
-	{
-		SqRef ref = sq_table_index_guess(view->arena, search->root, hashes[i]);
-
-		if (ref != 0)
-			__builtin_prefetch(sq_table_pointer(view->arena, ref));
-	}
+		prefetch_row(
+			view, sq_table_index_guess(view->arena, search->root, hashes[i]));
 	for (int i = 0; i < count; i++)
 		rows[i] = find_hashed(view, search, hashes[i], &keys[i * width]);
 }

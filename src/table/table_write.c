@@ -471,6 +471,11 @@ sq_table_publish(SqTableWriter *writer)
 	SqTable *table = writer->table;
 
 	link_all_staged(writer);
+	if (!writer->changed)
+	{
+		sq_table_reclaim(writer);
+		return;
+	}
 	SQ_STORE(&table->rows, table->pending_rows);
 	__atomic_store_n(&table->published, writer->sequence, __ATOMIC_SEQ_CST);
 	writer->sequence++;
