@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use IPC::Run qw(start);
 use StreamSQL::Broker;
+use PostgreSQL::Test::Utils;
 use StreamSQL::Instance;
 use Test::More;
 
@@ -60,9 +61,11 @@ for my $name (sort keys %readers)
 			RETURN rounds;
 		END \$f\$;
 		SELECT pg_temp.run();";
-	my $reader = { name => $name, in => $in, out => '', error => '' };
-	$reader->{run} = start([ 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') ],
-		'<', \$reader->{in}, '>', \$reader->{out}, '2>', \$reader->{error});
+	my $file = "$PostgreSQL::Test::Utils::tmp_check/$name.sql";
+	append_to_file($file, $in);
+	my $reader = { name => $name, out => '', error => '' };
+	$reader->{run} = start([ 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $file ],
+		'<', '/dev/null', '>', \$reader->{out}, '2>', \$reader->{error});
 	push @running, $reader;
 }
 

@@ -60,7 +60,7 @@ sql('DROP FOREIGN TABLE away; DROP SERVER away');
 
 sub pid_of { return sql("SELECT pid FROM pg_stat_activity WHERE backend_type = '$_[0]' ORDER BY pid LIMIT 1") }
 my $session = $node->background_psql('postgres', on_error_stop => 0);
-my %pids = (backend => $session->query('SELECT pg_backend_pid()'), launcher => pid_of('streamsql launcher'));
+my %pids = (backend => scalar($session->query('SELECT pg_backend_pid()')), launcher => pid_of('streamsql launcher'));
 my @workers = split /\n/, sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'streamsql table worker' ORDER BY pid");
 @pids{ map { "worker$_" } 0 .. $#workers } = @workers;
 $session->query(q(CREATE FUNCTION fail(query text, times int) RETURNS int LANGUAGE plpgsql AS $$
@@ -93,6 +93,7 @@ sub usage_of_all
 	my %usage;
 	for my $who (sort keys %pids)
 	{
+		note("$who is $pids{$who}");
 		$usage{$who} = StreamSQL::Instance::usage($pids{$who});
 	}
 	return \%usage;
