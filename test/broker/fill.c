@@ -10,6 +10,7 @@
  *
  *	topic	NAME	PARTITIONS	[config=value …]
  *	drop	NAME
+ *	partitions	NAME	COUNT		have so many, more than before
  *	truncate	TOPIC	PARTITION	OFFSET		delete what is before OFFSET
  *	record	TOPIC	PARTITION	MS	KEY	VALUE	[NAME=VALUE …]
  *	trades	TOPIC	COUNT		the records of the demo and the bench
@@ -463,6 +464,9 @@ finish_admin(rd_kafka_queue_t *queue, const char *what)
 	if (rd_kafka_event_CreateTopics_result(event))
 		results = rd_kafka_CreateTopics_result_topics(
 			rd_kafka_event_CreateTopics_result(event), &count);
+	else if (rd_kafka_event_CreatePartitions_result(event))
+		results = rd_kafka_CreatePartitions_result_topics(
+			rd_kafka_event_CreatePartitions_result(event), &count);
 	else if (rd_kafka_event_DeleteTopics_result(event))
 		results = rd_kafka_DeleteTopics_result_topics(
 			rd_kafka_event_DeleteTopics_result(event), &count);
@@ -546,6 +550,26 @@ do_truncate(char **fields, int count)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+static void
+do_partitions(char **fields, int count)
+{
+	char text[512];
+	rd_kafka_NewPartitions_t *more;
+	rd_kafka_queue_t *queue;
+
+	if (count != 3)
+		fail("partitions needs topic and their number");
+	need_producer();
+	more = rd_kafka_NewPartitions_new(fields[1], atoi(fields[2]), text,
+									  sizeof(text));
+	if (more == NULL)
+		fail("%s", text);
+	queue = rd_kafka_queue_new(producer);
+	rd_kafka_CreatePartitions(producer, &more, 1, NULL, queue);
+	finish_admin(queue, fields[1]);
+	rd_kafka_NewPartitions_destroy(more);
+}
+
 /* ---- The language ---- */
 
 static void
@@ -576,6 +600,8 @@ run_line(char *line)
 		do_drop(fields[1]);
 	else if (strcmp(fields[0], "truncate") == 0)
 		do_truncate(fields, count);
+	else if (strcmp(fields[0], "partitions") == 0)
+		do_partitions(fields, count);
 	else if (strcmp(fields[0], "begin") == 0 ||
 			 strcmp(fields[0], "commit") == 0 ||
 			 strcmp(fields[0], "abort") == 0)
