@@ -1,9 +1,11 @@
 # make bench: how fast, against raw librdkafka and a heap table, on a real
 # Kafka. Never part of make test.
 #
-#	make bench ROWS=2000000 ROUNDS=5 ONLY='count|LIMIT' BOOTSTRAP=host:port
+#	make bench ROWS=2000000 LARGE=5000000 ROUNDS=5 ONLY='count|LIMIT' \
+#		BOOTSTRAP=host:port
 
 ROWS   ?= 2000000
+LARGE  ?= 5000000
 ROUNDS ?= 5
 
 BENCH          = build/bench
@@ -13,9 +15,10 @@ BENCH_READER   = $(wildcard src/base/*.c src/kafka/*.c) \
                  test/bench/bench_util.c test/bench/reader_work.c
 
 .PHONY: bench
-bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/reader_work build/bin/fill
+bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/reader_work \
+		$(BENCH)/table_lookup $(BENCH)/produce_each build/bin/fill
 	@PG_CONFIG="$(PG_CONFIG)" test/bench/bench.py --rows "$(ROWS)" \
-		--rounds "$(ROUNDS)" --only "$(ONLY)" \
+		--large "$(LARGE)" --rounds "$(ROUNDS)" --only "$(ONLY)" \
 		$(if $(BOOTSTRAP),--bootstrap "$(BOOTSTRAP)")
 
 $(BENCH)/raw_consumer: test/bench/raw_consumer.c test/bench/bench_util.c \
@@ -28,6 +31,10 @@ $(BENCH)/reader_work: $(BENCH_READER) $(wildcard src/base/*.h src/kafka/*.h) \
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -DFRONTEND -Isrc -I$(includedir_server) -o $@ \
 		$(filter %.c,$^) -lrdkafka -L$(pkglibdir) -lpgcommon -lpgport -lpthread
+
+$(BENCH)/produce_each: test/bench/produce_each.c
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $< -lrdkafka
 
 # How fast rooms are by themselves, without a server: build/bench/table_lookup.
 BENCH_TABLE = $(wildcard src/base/*.c) $(filter-out %shmem.c,$(wildcard src/table/*.c)) \

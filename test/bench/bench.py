@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measure, print a table, keep JSON lines.
 
-	bench.py [--rows N] [--rounds N] [--only PATTERN] [--bootstrap HOST:PORT]
+	bench.py [--rows N] [--large N] [--rounds N] [--only PATTERN]
+		[--bootstrap HOST:PORT]
 
 What belongs together is measured in turns (raw, ours, heap, raw, ours, heap …)
 so that a machine that is slow for a while is slow for all; a ratio is made in
@@ -20,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from bench_env import BUILD, ROOT, Kafka, Postgres, Watcher, run  # noqa: E402
+from bench_table import TableBench  # noqa: E402
 
 RAW = os.path.join(BUILD, 'raw_consumer')
 READER = os.path.join(BUILD, 'reader_work')
@@ -227,6 +229,7 @@ class Bench:
         for row in (self.scans, self.slow_consumer, self.start_up,
                     self.partitions, self.aborted_tail, self.memory):
             row()
+        TableBench(self).all()
 
 
 def mega(rates):
@@ -247,12 +250,12 @@ def number(value, unit):
 
 
 def print_line(row):
+    verdict = {True: 'met', False: 'MISSED', None: ''}[row['met']]
     print(f'{row["what"]:<28}{number(row["ours"], row["unit"]):>11}'
           f'{number(row["other"], row["unit"]):>12}'
           f'{number(row["ratio"], "").strip():>8}'
           f'{number(row.get("heap"), row["unit"]):>11}  '
-          f'{row["target"]:<14}{"met" if row["met"] else "MISSED"}',
-          flush=True)
+          f'{row["target"]:<14}{verdict}'.rstrip(), flush=True)
 
 
 def machine():
@@ -294,6 +297,7 @@ def keep(bench):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--rows', type=int, default=2000000)
+    parser.add_argument('--large', type=int, default=5000000)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--only', default='')
     parser.add_argument('--bootstrap')

@@ -26,6 +26,10 @@ fsync = off
 autovacuum = off
 max_parallel_workers_per_gather = 0
 jit = off
+shared_preload_libraries = 'streamsql'
+streamsql.table_memory = '2GB'
+streamsql.table_wait = '10min'
+streamsql.snapshot_interval = 0
 '''
 
 
@@ -37,6 +41,13 @@ def run(*command, **options):
         raise SystemExit(f'bench: {command[0]} failed:\n'
                          f'{done.stderr.decode()}')
     return done.stdout.decode()
+
+
+def cpu_of(pid):
+    """CPU seconds of a process with all its threads."""
+    with open(f'/proc/{pid}/stat') as file:
+        fields = file.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 class Kafka:
@@ -51,22 +62,35 @@ class Kafka:
                 bootstrap = re.search(r'BOOTSTRAP=(\S+)', file.read())[1]
         self.bootstrap = bootstrap
 
-    def fill(self, topic, lines, codec='none'):
-        """Make a topic by the lines of the filler, unless a run before did
-        so with the same lines."""
+    def fill(self, topic, lines, codec='none', parts=()):
+        """Make a topic by the lines of the filler, and by those that parts
+        gives one after the other, unless a run before did so with the same
+        lines (parts are as the lines say)."""
         marks = os.path.join(BUILD, 'topics', self.folder and 'own' or
                              self.bootstrap.replace('/', '_'))
         mark = os.path.join(marks, topic)
         text = '\n'.join(lines) + '\n'
         if os.path.exists(mark) and open(mark).read() == codec + text:
             return
-        env = dict(os.environ, STREAMSQL_BOOTSTRAP=self.bootstrap)
-        subprocess.run([FILL], input=f'drop\t{topic}\n'.encode(), env=env,
-                       stderr=subprocess.DEVNULL, check=False)
-        run(FILL, '-c', codec, input=text.encode(), env=env)
+        self.drop(topic)
+        self.produce(text, codec)
+        for part in parts:
+            self.produce(part, codec)
         os.makedirs(marks, exist_ok=True)
         with open(mark, 'w') as file:
             file.write(codec + text)
+
+    def produce(self, text, codec='none'):
+        """Run lines of the filler."""
+        run(FILL, '-c', codec, input=text.encode(),
+            env=dict(os.environ, STREAMSQL_BOOTSTRAP=self.bootstrap))
+
+    def drop(self, topic):
+        """Drop a topic, if it is there."""
+        subprocess.run([FILL], input=f'drop\t{topic}\n'.encode(),
+                       env=dict(os.environ,
+                                STREAMSQL_BOOTSTRAP=self.bootstrap),
+                       stderr=subprocess.DEVNULL, check=False)
 
     def stop(self):
         if self.folder:
@@ -91,29 +115,54 @@ class Postgres:
         os.mkdir(self.data)
         if self.prefix:
             shutil.chown(self.data, self.user)
-        self._start()
+        self._init()
+        self.start('-w')
 
     def _program(self, name, *args):
         env = dict(os.environ, HOME=self.data, LC_ALL='C.UTF-8')
         return run(*self.prefix, os.path.join(self.bin, name), *args, env=env,
                    cwd=self.data)
 
-    def _start(self):
+    def _init(self):
         self._program('initdb', '-D', self.data, '-A', 'trust', '-N', '-E',
                       'UTF8', '-U', 'bench')
         with open(os.path.join(self.data, 'postgresql.conf'), 'a') as file:
             file.write(SETTINGS +
                        f"unix_socket_directories = '{self.data}'\n")
+
+    def start(self, wait):
         # pg_ctl's children would hold our pipes, so they get a file
-        self._program('pg_ctl', '-D', self.data, '-w', '-l',
+        self._program('pg_ctl', '-D', self.data, wait, '-l',
                       os.path.join(self.data, 'log'), 'start')
 
+    def shut_down(self, mode='fast'):
+        self._program('pg_ctl', '-D', self.data, '-m', mode, '-w', 'stop')
+
+    def client(self, program, *args):
+        """The command of a client program."""
+        return [os.path.join(self.bin, program), '-h', self.data, '-U',
+                'bench', *args]
+
     def session(self):
-        return Session([os.path.join(self.bin, 'psql'), '-XqAt', '-h',
-                        self.data, '-U', 'bench', 'postgres'])
+        return Session(self.client('psql', '-XqAt', 'postgres'))
+
+    def answer(self, sql):
+        """The answer to a psql of its own, None if that fails."""
+        done = subprocess.run(self.client('psql', '-XqAt', '-c', sql,
+                                          'postgres'),
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+        return done.stdout.decode().strip() if done.returncode == 0 else None
+
+    def pgbench(self, script, seconds):
+        """Transactions a second of a script, prepared, by one client."""
+        text = run(*self.client('pgbench', '-n', '-M', 'prepared', '-T',
+                                str(seconds), '-f', '/dev/stdin', 'postgres'),
+                   input=script.encode())
+        return float(re.search(r'^tps = ([\d.]+)', text, re.M)[1])
 
     def stop(self):
-        self._program('pg_ctl', '-D', self.data, '-m', 'immediate', 'stop')
+        self.shut_down('immediate')
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -131,8 +180,16 @@ class Session:
 
     def ask(self, sql):
         """The answer's text and the milliseconds it took."""
+        self.send(sql)
+        return self.receive(sql)
+
+    def send(self, sql):
+        """Ask, and go on."""
         self.psql.stdin.write(f'{sql}\n\\echo {self.END}\n'.encode())
         self.psql.stdin.flush()
+
+    def receive(self, sql=''):
+        """The answer to what was sent."""
         lines = []
         while True:
             line = self.psql.stdout.readline().decode()
@@ -147,10 +204,7 @@ class Session:
         return re.sub(r'^Time: .*\n', '', text, flags=re.M), time_ms
 
     def cpu(self):
-        """CPU seconds of the backend with all its threads."""
-        with open(f'/proc/{self.pid}/stat') as file:
-            fields = file.read().rsplit(')', 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+        return cpu_of(self.pid)
 
     def memory(self):
         """Private memory of the backend in bytes."""
