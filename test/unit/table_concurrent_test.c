@@ -99,20 +99,20 @@ static bool
 put_row(SqTableWriter *writer, int id, int group, int64 amount,
 		int64 generation)
 {
-	static __thread char text[50000];
+	static __thread char bytes[50000];
 	char name[32];
 	SqTableCell cells[NCOLUMNS];
 	size_t length = text_length(amount, generation);
 	SqError error;
 
-	memset(text, (uint8) amount, length);
+	memset(bytes, (uint8) amount, length);
 	cells[NAME] = name_cell(id, name);
 	cells[ID] = unit_word(id);
 	cells[GROUP] = group == 0 ? (SqTableCell){.null = true} : unit_word(group);
 	cells[AMOUNT] = unit_word(amount);
 	cells[MIRROR] = unit_word(-amount);
 	cells[GENERATION] = unit_word(generation);
-	cells[TEXT] = unit_slice(text, length);
+	cells[TEXT] = unit_slice(bytes, length);
 	return sq_table_put(writer, cells, &error) == SQ_OK;
 }
 
@@ -134,17 +134,17 @@ static void
 check_row(const SqTableRow *row)
 {
 	int64 amount = word_of(row, AMOUNT);
-	SqSlice text = sq_table_row_bytes(&layout->columns[TEXT], row);
+	SqSlice bytes = sq_table_row_bytes(&layout->columns[TEXT], row);
 	SqSlice name = sq_table_row_bytes(&layout->columns[NAME], row);
 	char expected[32];
 	bool same = true;
 
 	expect(amount + word_of(row, MIRROR) == 0, "a row's mirror");
-	if (!expect(text.length == text_length(amount, word_of(row, GENERATION)),
+	if (!expect(bytes.length == text_length(amount, word_of(row, GENERATION)),
 				"length of a text"))
 		return;
-	for (size_t i = 0; i < text.length; i += 1 + text.length / 16)
-		same = same && (uint8) text.data[i] == (uint8) amount;
+	for (size_t i = 0; i < bytes.length; i += 1 + bytes.length / 16)
+		same = same && (uint8) bytes.data[i] == (uint8) amount;
 	expect(same, "a text");
 	sprintf(expected, "row %d", (int) word_of(row, ID));
 	expect(name.length == strlen(expected) &&

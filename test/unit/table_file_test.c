@@ -118,11 +118,11 @@ has_rows(Bench *bench, int count)
 /* ---- Files ---- */
 
 static SqTableIdentity
-make_identity(const char *text)
+make_identity(const char *name)
 {
-	SqTableIdentity identity = {.length = (uint32) strlen(text)};
+	SqTableIdentity identity = {.length = (uint32) strlen(name)};
 
-	memcpy(identity.bytes, text, identity.length);
+	memcpy(identity.bytes, name, identity.length);
 	return identity;
 }
 

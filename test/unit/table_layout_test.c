@@ -190,9 +190,9 @@ test_varlena_keys(void)
 static void
 test_composite_texts(void)
 {
-	SqTableColumn text = {
+	SqTableColumn varlena = {
 		.kind = SQ_TABLE_VARLENA, .alignment = 4, .packable = true};
-	SqTableColumn columns[] = {text, text};
+	SqTableColumn columns[] = {varlena, varlena};
 	SqTableIndexSpec key = {2, {1, 0}};
 	SqTableCell one[] = {unit_text("ab"), unit_text("c")};
 	SqTableCell other[] = {unit_text("a"), unit_text("bc")};

@@ -138,7 +138,7 @@ check_finds(World *world, const View *view)
 {
 	int width = world->schema->indexes[0].ncolumns;
 	int count = 1 + below(world, world->schema->nkeys);
-	SqTableCell keys[MAX_IDS * 4];
+	SqTableCell keys[MAX_IDS * 4] = {{0}};
 	const SqTableRow *rows[MAX_IDS];
 	int ids[MAX_IDS];
 

@@ -117,9 +117,9 @@ unit_slice(const char *data, size_t length)
 }
 
 static inline __attribute__((unused)) SqTableCell
-unit_text(const char *text)
+unit_text(const char *string)
 {
-	return unit_slice(text, strlen(text));
+	return unit_slice(string, strlen(string));
 }
 
 /* Is the value of a row that of a cell, and laid out as its column says? */
