@@ -2,6 +2,8 @@
 -- Foreign tables of kind table: the last value per key.
 --
 SET client_min_messages = warning;
+CREATE SCHEMA table_basic;
+SET search_path = table_basic;
 \getenv bootstrap STREAMSQL_BOOTSTRAP
 \! "$STREAMSQL_FILL" test/data/table_basic.fill
 CREATE SERVER table_basic FOREIGN DATA WRAPPER streamsql
@@ -126,6 +128,6 @@ $$;
 SELECT * FROM later;
 -- writing comes later
 INSERT INTO users VALUES ('u9');
-DROP VIEW tb_states;
 DROP SERVER table_basic CASCADE;
 SELECT count(*) FROM streamsql.tables;
+DROP SCHEMA table_basic CASCADE;

@@ -3,6 +3,8 @@
 -- that of a heap copy.
 --
 SET client_min_messages = warning;
+CREATE SCHEMA table_lookup;
+SET search_path = table_lookup;
 \getenv bootstrap STREAMSQL_BOOTSTRAP
 \! printf 'topic\ttl_keys\t3\nrepeat\t5000\ttl_keys\t-\t-\t%%d\t{"n":%%d}\ntopic\ttl_misc\t1\n' | "$STREAMSQL_FILL"
 \! printf 'record\ttl_misc\t0\t-\t%s\t{"f4":%s,"f8":%s,"nu":%s,"n2":%s,"ch":"%s","vc":"%s","dt":"%s","bo":%s,"uu":"%s","en":"%s"}\n' 1 -0.0 0.1 12.50 12.5 'a' 'x' 2026-01-01 true 00000000-0000-0000-0000-000000000001 low   2 '"NaN"' '"NaN"' '"NaN"' '"NaN"' 'ab ' 'X' 2026-01-02 false 00000000-0000-0000-0000-000000000002 high  3 0.1 -0.0 0.00 0.00 '' 'x ' infinity null 00000000-0000-0000-0000-000000000003 low  4 null null null null z z 2026-01-01 true 00000000-0000-0000-0000-000000000001 low | "$STREAMSQL_FILL"
@@ -184,4 +186,4 @@ CREATE FOREIGN TABLE bad (a int OPTIONS (key 'true')) SERVER table_lookup OPTION
 SELECT count(*) FROM tl_misc WHERE vc COLLATE tl_loose = 'X';
 EXPLAIN (COSTS OFF) SELECT * FROM tl_misc WHERE vc COLLATE tl_loose = 'X';
 DROP SERVER table_lookup CASCADE;
-DROP TABLE heap_keys, heap_misc, heap_enum, heap_move;
+DROP SCHEMA table_lookup CASCADE;
