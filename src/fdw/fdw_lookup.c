@@ -56,26 +56,28 @@ family_of(Oid type)
 	}
 }
 
+/* The type itself, one of its family, or the type that its operators are made
+ * for (inet for cidr). One declared operator serves all enums, like arrays and
+ * the like, so it can't be asked. */
 static bool
-is_comparable(Oid column, Oid value)
+is_comparable(Oid column, Oid value, Oid opclass)
 {
-	SqFamily family;
+	SqFamily family = family_of(column);
 
-	column = getBaseType(column);
-	value = getBaseType(value);
-	family = family_of(column);
-	/* one declared operator serves all enums, like arrays and the like */
-	return column == value ||
+	return column == value || value == get_opclass_input_type(opclass) ||
 		   (family != SQ_FAMILY_OWN && family == family_of(value));
 }
 
-/* Is this the equality that the column's B-tree operator class goes by? */
+/* Is this the equality that the column's B-tree operator class goes by, of
+ * values that are found by their bytes? */
 static bool
-is_equality(Oid operator, Oid type)
+is_equality(Oid operator, Oid column, Oid value)
 {
-	Oid opclass = GetDefaultOpClass(getBaseType(type), BTREE_AM_OID);
+	Oid type = getBaseType(column);
+	Oid opclass = GetDefaultOpClass(type, BTREE_AM_OID);
 
 	return OidIsValid(opclass) &&
+		   is_comparable(type, getBaseType(value), opclass) &&
 		   get_op_opfamily_strategy(operator, get_opclass_family(opclass)) ==
 			   BTEqualStrategyNumber;
 }
@@ -167,8 +169,7 @@ take_apart(const SqKeyedShape *shape, Index relid, Expr *clause,
 		return false;
 	type = shape->rel->attributes[equality->attr].type;
 	return OidIsValid(value_type(equality)) &&
-		   is_comparable(type, value_type(equality)) &&
-		   is_equality(operator, type) &&
+		   is_equality(operator, type, value_type(equality)) &&
 		   (!OidIsValid(collation) || get_collation_isdeterministic(collation));
 }
 
@@ -330,15 +331,16 @@ static int
 array_cells(SqProbe *probe, const SqProbePart *part, Datum array,
 			SqTableCell **cells)
 {
+	ArrayType *held = DatumGetArrayTypeP(array);
 	Datum *values;
 	bool *nulls;
 	int count;
 	int found = 0;
 	int distinct = 0;
 
-	deconstruct_array(DatumGetArrayTypeP(array), part->type, probe->typlen,
-					  probe->typbyval, probe->typalign, &values, &nulls,
-					  &count);
+	/* what the array says it has may be a domain, or varchar for text */
+	deconstruct_array(held, ARR_ELEMTYPE(held), probe->typlen, probe->typbyval,
+					  probe->typalign, &values, &nulls, &count);
 	*cells = palloc0(Max(count, 1) * sizeof(SqTableCell));
 	for (int i = 0; i < count; i++)
 		if (!nulls[i] && make_cell(probe, part, values[i], &(*cells)[found]))
