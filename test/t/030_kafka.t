@@ -35,6 +35,8 @@ $broker->fill("begin\nrecord\ttx\t0\t-\tk\t{\"n\":10}\ncommit\n"
 	  . "begin\nrecord\ttx\t0\t-\tk\t{\"n\":666}\nrecord\ttx\t1\t-\tk\t{\"n\":667}\nabort\n"
 	  . "begin\nrecord\ttx\t0\t-\tk\t{\"n\":20}\nrecord\ttx\t1\t-\tk\t{\"n\":21}\ncommit\n");
 table('tx', 'n int');
+# a commit is answered before its markers are written
+$node->poll_query_until('postgres', 'SELECT count(*) >= 6 FROM tx');
 is(sql('SELECT string_agg(n::text, $$,$$ ORDER BY part, off) FROM tx'),
 	'1,2,3,10,20,21', 'aborted records do not show, control records neither');
 is(sql('SELECT count(*) FROM tx'), '6', '... nor are they counted');
