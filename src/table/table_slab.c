@@ -17,7 +17,9 @@
 
 #define SLOT_UNIT 16
 #define CAPACITY  (SQ_TABLE_CHUNK - sizeof(SqTableSlab))
-#define ENTRIES   (SQ_TABLE_CHUNK / sizeof(uint32))
+/* Classes up to a quarter of a chunk; then come thirds, halves, wholes. */
+#define STEPPED_CLASSES 54
+#define ENTRIES         (SQ_TABLE_CHUNK / sizeof(uint32))
 
 /* ---- Classes ---- */
 
@@ -34,26 +36,12 @@ class_size(int class)
 	return (uint32) (128 + 16 * (step % 8 + 1)) << (step / 8);
 }
 
-static int
-count_classes(void)
-{
-	int class = 0;
-
-	while (class_size(class) <= CAPACITY / 4)
-		class ++;
-	return class;
-}
-
 /* The class for a size, and its slots' size; -1: a run of its own. */
 static int
 find_class(size_t size, uint32 *slot_size)
 {
-	static int nclasses = 0;
-	int low = 0, high;
+	int low = 0, high = STEPPED_CLASSES;
 
-	if (nclasses == 0)
-		nclasses = count_classes();
-	high = nclasses;
 	while (low < high)
 	{
 		int middle = (low + high) / 2;
@@ -63,7 +51,7 @@ find_class(size_t size, uint32 *slot_size)
 		else
 			high = middle;
 	}
-	if (low < nclasses)
+	if (low < STEPPED_CLASSES)
 	{
 		*slot_size = class_size(low);
 		return low;
@@ -72,7 +60,7 @@ find_class(size_t size, uint32 *slot_size)
 	{
 		*slot_size = (uint32) TYPEALIGN_DOWN(SLOT_UNIT, CAPACITY / share);
 		if (size <= *slot_size)
-			return nclasses + 3 - share;
+			return STEPPED_CLASSES + 3 - share;
 	}
 	return -1;
 }
