@@ -63,6 +63,7 @@ typedef struct SqKeyedShape
 {
 	const SqRelation *rel;
 	uint64 fingerprint[2]; /* of all that the contents depend on */
+	List *row_types;       /* relations of those that columns are made of */
 	SqTableLayout *layout;
 	SqKeyedPlace *places; /* by attribute number - 1 */
 	/* by index of the layout: 0 is the key */

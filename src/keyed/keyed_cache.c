@@ -4,8 +4,8 @@
  *
  * A lookup by key takes less time than reading the options of a foreign table
  * out of the catalogs. A shape is found by the relation's oid, and is stale
- * once PostgreSQL says that the relation may be another; whoever holds it keeps
- * it.
+ * once PostgreSQL says that the relation, or a row type of its columns, may be
+ * another; whoever holds it keeps it.
  *
  * Memory: a context for each shape, a child of CacheMemoryContext. Locks: none.
  */
@@ -58,16 +58,11 @@ invalidate(Datum arg, Oid relid)
 	HASH_SEQ_STATUS scan;
 	SqCacheEntry *entry;
 
-	if (OidIsValid(relid))
-	{
-		entry = hash_search(cache, &relid, HASH_FIND, NULL);
-		if (entry != NULL)
-			forget(entry);
-		return;
-	}
 	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		forget(entry);
+		if (!OidIsValid(relid) || entry->relid == relid ||
+			list_member_oid(entry->cached->shape->row_types, relid))
+			forget(entry);
 }
 
 static void

@@ -926,6 +926,13 @@ sq_keyed_loader_restart(SqKeyedLoader *loader, Oid owner)
 	loader->owner = owner;
 	if (loader->in_window)
 		end_window(loader);
+	if (loader->progress.state == SQ_KEYED_ERROR)
+	{
+		/* its reason may be gone: who reads waits for what comes of it */
+		loader->progress.state = SQ_KEYED_LOADING;
+		loader->progress.last_error[0] = '\0';
+		loader->moved = true;
+	}
 	if (loader->moved)
 		publish(loader);
 	loader->backoff_ms = 0;

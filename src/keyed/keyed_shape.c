@@ -29,12 +29,14 @@
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 #include "utils/uuid.h"
 
 /* What is stored of NaN where numbers are scaled integers. */
@@ -212,6 +214,35 @@ append_attribute(StringInfo out, const SqAttribute *attribute, int attr)
 	}
 }
 
+/* The attributes of a row type, which can be altered, also of those in arrays
+ * and in other row types. */
+static void
+append_row_type(StringInfo out, Oid type, List **row_types)
+{
+	Oid base = getBaseType(type);
+	Oid element = get_element_type(base);
+	TupleDesc descriptor;
+
+	check_stack_depth();
+	if (OidIsValid(element))
+		append_row_type(out, element, row_types);
+	if (OidIsValid(element) || !OidIsValid(get_typ_typrelid(base)))
+		return;
+	*row_types = list_append_unique_oid(*row_types, get_typ_typrelid(base));
+	descriptor = lookup_rowtype_tupdesc(base, -1);
+	for (int a = 0; a < descriptor->natts; a++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(descriptor, a);
+
+		if (attribute->attisdropped)
+			continue;
+		appendStringInfo(out, "(%d:%u,%d,%s", a, attribute->atttypid,
+						 attribute->atttypmod, NameStr(attribute->attname));
+		append_row_type(out, attribute->atttypid, row_types);
+	}
+	ReleaseTupleDesc(descriptor);
+}
+
 static void
 make_fingerprint(SqKeyedShape *shape)
 {
@@ -225,8 +256,12 @@ make_fingerprint(SqKeyedShape *shape)
 					 rel->csv.quote, rel->csv.escape, rel->csv_width,
 					 rel->csv.null_text, GetDatabaseEncoding());
 	for (int a = 0; a < rel->nattributes; a++)
-		if (rel->attributes[a].source != SQ_SOURCE_NONE)
-			append_attribute(&all, &rel->attributes[a], a);
+	{
+		if (rel->attributes[a].source == SQ_SOURCE_NONE)
+			continue;
+		append_attribute(&all, &rel->attributes[a], a);
+		append_row_type(&all, rel->attributes[a].type, &shape->row_types);
+	}
 	for (int i = 0; i < lengthof(shape->fingerprint); i++)
 		shape->fingerprint[i] = hash_bytes_extended(
 			(const unsigned char *) all.data, all.len, i + 1);

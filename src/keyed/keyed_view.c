@@ -87,6 +87,18 @@ throw_timeout(const SqWaiting *waiting)
 				 "streamsql.table_wait.")));
 }
 
+/* Has this transaction created or altered it? */
+static bool
+is_uncommitted(const SqKeyedShape *shape)
+{
+	ListCell *cell;
+
+	foreach (cell, shape->row_types)
+		if (sq_keyed_hook_touched(lfirst_oid(cell)))
+			return true;
+	return sq_keyed_hook_touched(shape->rel->relid);
+}
+
 static void
 throw_uncommitted(const SqWaiting *waiting)
 {
@@ -183,7 +195,7 @@ sleep_a_while(const SqWaiting *waiting)
 			Min(left, CHECK_INTERVAL_MS), PG_WAIT_EXTENSION);
 		return;
 	}
-	if (sq_keyed_hook_touched(waiting->shape->rel->relid))
+	if (is_uncommitted(waiting->shape))
 		throw_uncommitted(waiting);
 	WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 			  Min(left, LOOK_INTERVAL_MS), PG_WAIT_EXTENSION);
