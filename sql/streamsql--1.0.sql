@@ -102,6 +102,7 @@ SELECT * FROM streamsql.table_states();
 
 COMMENT ON VIEW streamsql.tables IS
 'Foreign tables of kind table of this database, as background workers keep them now; those that the caller may SELECT from (members of pg_read_all_stats: all). Counters begin when a table begins to be kept, at CREATE or when the server starts.';
+COMMENT ON COLUMN streamsql.tables."table" IS 'The foreign table.';
 COMMENT ON COLUMN streamsql.tables.state IS
 'loading: not yet all that the topic held when the load began; ready; full: streamsql.table_memory is used up and records wait; error: see last_error. Tables that are not ready cannot be read.';
 COMMENT ON COLUMN streamsql.tables.rows IS 'Keys with a value.';

@@ -4,7 +4,7 @@
 BEGIN;
 SET LOCAL search_path = public;
 SET LOCAL client_min_messages = warning;
-SELECT plan(84);
+SELECT plan(105);
 
 -- ---- The extension ----
 
@@ -140,16 +140,40 @@ SELECT function_returns('streamsql', 'wait_for',
 
 -- ---- The view of tables ----
 
-SELECT columns_are('streamsql', 'tables', ARRAY['table', 'state', 'rows',
-	'memory_bytes', 'caught_up', 'lag', 'applied', 'deleted',
-	'skipped_null_key', 'decode_errors', 'last_error', 'last_applied_at'],
+SELECT results_eq($$
+	SELECT attname::text COLLATE "default", format_type(atttypid, atttypmod)
+	FROM pg_attribute
+	WHERE attrelid = 'streamsql.tables'::regclass AND attnum > 0
+	ORDER BY attnum
+$$, $$VALUES ('table', 'regclass'), ('state', 'text'), ('rows', 'bigint'),
+	('memory_bytes', 'bigint'), ('caught_up', 'double precision'),
+	('lag', 'bigint'), ('applied', 'bigint'), ('deleted', 'bigint'),
+	('skipped_null_key', 'bigint'), ('decode_errors', 'bigint'),
+	('last_error', 'text'), ('last_applied_at', 'timestamp with time zone')$$,
 	'streamsql.tables has its columns');
-SELECT col_type_is('streamsql', 'tables', 'table', 'regclass',
-				   'a table is named by its oid');
-SELECT col_type_is('streamsql', 'tables', 'last_applied_at',
-				   'timestamp with time zone', 'moments have a time zone');
-SELECT ok(has_table_privilege('public', 'streamsql.tables', 'SELECT'),
-		  'everybody may look');
+SELECT is_empty($$
+	SELECT a.attname FROM pg_attribute a
+	WHERE a.attrelid = 'streamsql.tables'::regclass AND a.attnum > 0
+	  AND col_description(a.attrelid, a.attnum) LIKE '%.' IS NOT TRUE
+$$, 'each of them is described');
+SELECT is_empty('SELECT * FROM streamsql.tables', 'there are no tables here');
+SELECT is(pg_get_function_arguments('streamsql.wait_for'::regproc),
+		  'foreign_table regclass, timeout interval DEFAULT NULL::interval',
+		  'arguments of wait_for');
+SELECT is(streamsql.wait_for(NULL)::text, NULL, 'waiting for nothing');
+SELECT results_eq($$
+	SELECT name COLLATE "default", vartype, context, boot_val FROM pg_settings
+	WHERE name ~ '^streamsql\.(read|snapshot|table)_' ORDER BY name COLLATE "C"
+$$, $$VALUES ('streamsql.read_consistency', 'enum', 'user', 'eventual'),
+	('streamsql.snapshot_interval', 'integer', 'sighup', '60'),
+	('streamsql.table_memory', 'integer', 'postmaster', '262144'),
+	('streamsql.table_wait', 'integer', 'user', '60000'),
+	('streamsql.table_workers', 'integer', 'postmaster', '2')$$,
+	'settings of tables');
+SELECT is_empty($$
+	SELECT name FROM pg_settings
+	WHERE name LIKE 'streamsql.%' AND coalesce(length(short_desc), 0) < 20
+$$, 'every setting says what it is');
 SELECT is_empty($$
 	SELECT p.proname FROM pg_proc p, pg_language l
 	WHERE p.pronamespace = 'streamsql'::regnamespace AND l.oid = p.prolang
@@ -171,6 +195,14 @@ SELECT function_privs_are('streamsql', 'topics', ARRAY['name'],
 SELECT function_privs_are('streamsql', 'partitions', ARRAY['regclass'],
 						  'streamsql_tap_user', ARRAY['EXECUTE'],
 						  'everyone may call partitions');
+SELECT function_privs_are('streamsql', 'wait_for', ARRAY['regclass', 'interval'],
+						  'streamsql_tap_user', ARRAY['EXECUTE'],
+						  'everyone may call wait_for');
+SELECT function_privs_are('streamsql', 'table_states', '{}'::name[],
+						  'streamsql_tap_user', ARRAY['EXECUTE'],
+						  'everyone may call table_states');
+SELECT table_privs_are('streamsql', 'tables', 'streamsql_tap_user',
+					   ARRAY['SELECT'], 'everyone may look at tables');
 SELECT ok(has_type_privilege('streamsql_tap_user', 'streamsql.header', 'USAGE'),
 		  'everyone may use type header');
 
@@ -197,7 +229,20 @@ SELECT throws_ok($$SELECT streamsql.partitions(1)$$, '42P01', NULL,
 SELECT is_empty($$SELECT streamsql.partitions(NULL)$$,
 				'partitions: NULL, no rows');
 
+CREATE FOREIGN TABLE tap_table (k text OPTIONS (key 'true'), v int)
+	SERVER tap OPTIONS (topic 't', kind 'table');
+SELECT throws_ok($$SELECT streamsql.wait_for('tap_foreign')$$, '42809', NULL,
+				 'wait_for: a foreign table of another wrapper');
+SELECT throws_ok($$SELECT streamsql.wait_for('pg_class')$$, '42809', NULL,
+				 'wait_for: an ordinary table');
+SELECT throws_ok($$SELECT streamsql.wait_for(1)$$, '42P01', NULL,
+				 'wait_for: no relation at all');
+
 SET LOCAL ROLE streamsql_tap_user;
+SELECT throws_ok($$SELECT streamsql.wait_for('tap_table')$$, '42501', NULL,
+				 'wait_for: no SELECT on the table');
+SELECT throws_ok($$SELECT * FROM tap_table$$, '42501', NULL,
+				 'tables are not for everyone to read');
 SELECT throws_ok($$SELECT streamsql.topics('tap')$$, '42501', NULL,
 				 'topics: no USAGE on the server');
 SELECT throws_ok($$SELECT streamsql.partitions('tap')$$, '42501', NULL,
@@ -282,6 +327,31 @@ SELECT throws_ok($$CREATE FOREIGN TABLE tap_key (a interval OPTIONS (key 'true')
 	'42804', NULL, 'a key that can not be found by bytes');
 SELECT throws_ok($$SELECT streamsql.wait_for('tap')$$,
 				 '42809', NULL, 'waiting for a stream');
+SELECT throws_ok($$SELECT * FROM tap_table$$,
+				 '55000', NULL, 'a table before its transaction is committed');
+SELECT throws_ok($$SELECT v FROM tap_table WHERE k = 'x'$$,
+				 '55000', NULL, 'a lookup in it');
+SELECT throws_ok($$INSERT INTO tap_table VALUES ('x', 1)$$,
+				 '0A000', NULL, 'writing to a table');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap_table ALTER k OPTIONS (SET key 'false')$$,
+				 '42P16', NULL, 'taking the key away');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap_table DROP COLUMN k$$,
+				 '42P16', NULL, 'dropping the key');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap_table OPTIONS (ADD key_source 'header')$$,
+				 '22023', NULL, 'no source of keys');
+SELECT throws_ok($$ALTER FOREIGN TABLE tap_table ADD COLUMN j jsonb OPTIONS (index 'true')$$,
+				 '42804', NULL, 'an index that can not be found by bytes');
+SELECT throws_ok($$CREATE FOREIGN TABLE pg_temp.tap_temp (k text OPTIONS (key 'true'))
+	SERVER tap OPTIONS (topic 't', kind 'table')$$,
+	'42P16', NULL, 'a table of one session');
+SELECT throws_ok(format('CREATE FOREIGN TABLE tap_wide (%s) SERVER tap
+	OPTIONS (topic ''t'', kind ''table'', key_format ''json'')',
+	(SELECT string_agg(format('c%s int OPTIONS (key ''true'')', n), ', ')
+	 FROM generate_series(1, 33) AS n)), '54011', NULL, 'a key too wide');
+SELECT throws_ok(format('CREATE FOREIGN TABLE tap_wide (k int OPTIONS (key ''true''), %s)
+	SERVER tap OPTIONS (topic ''t'', kind ''table'')',
+	(SELECT string_agg(format('c%s int OPTIONS (index ''true'')', n), ', ')
+	 FROM generate_series(1, 9) AS n)), '54011', NULL, 'too many indexes');
 SELECT throws_ok($$
 	ALTER FOREIGN TABLE tap ALTER a OPTIONS (ADD header 'h', ADD path '$.a')
 $$, '22023', NULL, 'options that exclude each other');
