@@ -19,6 +19,10 @@ int sq_table_memory;
 int sq_table_workers;
 int sq_snapshot_interval;
 int sq_read_consistency;
+bool sq_enable_native_filter;
+bool sq_enable_native_join;
+bool sq_enable_native_aggregate;
+int sq_require_native;
 
 typedef struct SqIntSetting
 {
@@ -61,9 +65,35 @@ static const SqIntSetting int_settings[] = {
 	 PGC_POSTMASTER, 0},
 };
 
+typedef struct SqBoolSetting
+{
+	const char *name;
+	const char *description;
+	bool *variable;
+} SqBoolSetting;
+
+static const SqBoolSetting bool_settings[] = {
+	{"streamsql.enable_native_filter",
+	 "Enables the planner's use of native conditions on streams and tables.",
+	 &sq_enable_native_filter},
+	{"streamsql.enable_native_join",
+	 "Enables the planner's use of native joins of streams and tables.",
+	 &sq_enable_native_join},
+	{"streamsql.enable_native_aggregate",
+	 "Enables the planner's use of native aggregates over streams and tables.",
+	 &sq_enable_native_aggregate},
+};
+
 static const struct config_enum_entry consistencies[] = {
 	{"eventual", SQ_CONSISTENCY_EVENTUAL, false},
 	{"latest", SQ_CONSISTENCY_LATEST, false},
+	{NULL, 0, false},
+};
+
+static const struct config_enum_entry native_requirements[] = {
+	{"allow", SQ_NATIVE_ALLOW, false},
+	{"require", SQ_NATIVE_REQUIRE, false},
+	{"forbid", SQ_NATIVE_FORBID, false},
 	{NULL, 0, false},
 };
 
@@ -81,6 +111,11 @@ sq_guc_init(void)
 								s->boot, s->min, s->max, s->context, s->flags,
 								NULL, NULL, NULL);
 	}
+	for (int i = 0; i < lengthof(bool_settings); i++)
+		DefineCustomBoolVariable(bool_settings[i].name,
+								 bool_settings[i].description, NULL,
+								 bool_settings[i].variable, true, PGC_USERSET,
+								 GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomEnumVariable(
 		"streamsql.read_consistency",
 		"What a statement sees of tables: what is there, or all that their "
@@ -89,5 +124,13 @@ sq_guc_init(void)
 		"streamsql.table_wait.",
 		&sq_read_consistency, SQ_CONSISTENCY_EVENTUAL, consistencies,
 		PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"streamsql.debug_require_native",
+		"Whether joins, aggregates and conditions on streams and tables may, "
+		"must or must not run in the native executor.",
+		"With require a statement fails where one of them does not, naming the "
+		"reason.",
+		&sq_require_native, SQ_NATIVE_ALLOW, native_requirements, PGC_USERSET,
+		GUC_EXPLAIN | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streamsql");
 }

@@ -20,6 +20,19 @@ typedef enum SqConsistency
 
 extern int sq_read_consistency; /* streamsql.read_consistency */
 
+extern bool sq_enable_native_filter;    /* streamsql.enable_native_filter */
+extern bool sq_enable_native_join;      /* … */
+extern bool sq_enable_native_aggregate; /* … */
+
+typedef enum SqRequireNative
+{
+	SQ_NATIVE_ALLOW,
+	SQ_NATIVE_REQUIRE,
+	SQ_NATIVE_FORBID
+} SqRequireNative;
+
+extern int sq_require_native; /* streamsql.debug_require_native */
+
 /* Declare them to PostgreSQL. Called once by _PG_init. */
 extern void sq_guc_init(void);
 
