@@ -3,7 +3,8 @@
 BROKER_BINS = build/bin/mock_broker build/bin/fill
 
 # Pure rooms, compiled without a server, for unit tests and fuzzers.
-PURE_C   = $(wildcard src/base/*.c src/batch/*.c src/format/*.c) $(TABLE_C)
+PURE_C   = $(filter-out %_datum.c,$(wildcard src/base/*.c src/batch/*.c \
+           src/format/*.c src/plan/*.c src/expr/*.c src/exec/*.c)) $(TABLE_C)
 PURE_CXX = $(wildcard src/format/*.cpp)
 KAFKA_C  = $(wildcard src/kafka/*.c)
 TABLE_C  = $(filter-out %shmem.c,$(wildcard src/table/*.c))

@@ -82,6 +82,9 @@ extern void sq_arena_destroy(SqArena *arena);
 /* Bytes held from the allocator now, for tests and statistics. */
 extern size_t sq_arena_size(const SqArena *arena);
 
+/* Grow an array, or make one (NULL), of any size; in the current context. */
+extern void *sq_array_resize(void *array, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -102,3 +102,15 @@ sq_arena_size(const SqArena *arena)
 {
 	return arena->total;
 }
+
+void *
+sq_array_resize(void *array, size_t bytes)
+{
+#ifdef FRONTEND
+	return pg_realloc(array, bytes);
+#else
+	if (array == NULL)
+		return MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	return repalloc_huge(array, bytes);
+#endif
+}

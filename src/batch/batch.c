@@ -6,17 +6,35 @@
  */
 #include "batch/batch.h"
 
-#define BITMAP_WORDS(rows) (((rows) + 63) / 64)
-#define ARENA_BLOCK        (64 * 1024)
+#define ARENA_BLOCK (64 * 1024)
 
 static void
 init_column(SqColumn *column, const SqColumn *template, int capacity)
 {
 	*column = *template;
-	column->valid = palloc0(BITMAP_WORDS(capacity) * sizeof(uint64));
-	column->pending = palloc0(BITMAP_WORDS(capacity) * sizeof(uint64));
-	column->i = palloc(capacity * sizeof(int64));
-	column->text = palloc(capacity * sizeof(SqSlice));
+	column->valid = palloc0(SQ_BITMAP_WORDS(capacity) * sizeof(uint64));
+	column->pending = palloc0(SQ_BITMAP_WORDS(capacity) * sizeof(uint64));
+	column->i = palloc(SQ_BITMAP_ROWS(capacity) * sizeof(int64));
+	column->text = palloc(SQ_BITMAP_ROWS(capacity) * sizeof(SqSlice));
+}
+
+SqColumn *
+sq_column_create(const SqColumn *template, int capacity)
+{
+	SqColumn *column = palloc(sizeof(SqColumn));
+
+	*column = *template;
+	column->valid = palloc0(SQ_BITMAP_WORDS(capacity) * sizeof(uint64));
+	column->pending = NULL;
+	column->i = NULL;
+	column->text = NULL;
+	if (column->type == SQ_TYPE_TRUTH)
+		column->bits = palloc0(SQ_BITMAP_WORDS(capacity) * sizeof(uint64));
+	else if (sq_type_is_text(column->type))
+		column->text = palloc0(SQ_BITMAP_ROWS(capacity) * sizeof(SqSlice));
+	else
+		column->i = palloc0(SQ_BITMAP_ROWS(capacity) * sizeof(int64));
+	return column;
 }
 
 SqBatch *
@@ -36,7 +54,7 @@ sq_batch_create(const SqColumn *templates, int ncolumns, int capacity)
 void
 sq_batch_reset(SqBatch *batch)
 {
-	size_t bytes = BITMAP_WORDS(batch->nrows) * sizeof(uint64);
+	size_t bytes = SQ_BITMAP_WORDS(batch->nrows) * sizeof(uint64);
 
 	for (int c = 0; c < batch->ncolumns; c++)
 	{

@@ -40,7 +40,7 @@
 #include "utils/uuid.h"
 
 /* What is stored of NaN where numbers are scaled integers. */
-#define SCALED_NAN PG_INT64_MIN
+#define SCALED_NAN SQ_NUMERIC_NAN
 
 /* ---- Columns ---- */
 
@@ -250,7 +250,7 @@ make_fingerprint(SqKeyedShape *shape)
 	StringInfoData all;
 
 	initStringInfo(&all);
-	appendStringInfo(&all, "1,%u,%s,%d,%d,%d,%d,%d,%d,%d,%d,%s,%d",
+	appendStringInfo(&all, "2,%u,%s,%d,%d,%d,%d,%d,%d,%d,%d,%s,%d",
 					 rel->serverid, rel->topic, rel->key_source, rel->format,
 					 rel->key_format, rel->on_error, rel->csv.delimiter,
 					 rel->csv.quote, rel->csv.escape, rel->csv_width,
@@ -462,16 +462,6 @@ sq_keyed_shape_take(const SqKeyedShape *shape, int attr, const SqColumn *column,
 
 /* ---- What rows are found by ---- */
 
-static int64
-float_image(float8 value)
-{
-	if (value == 0)
-		value = 0; /* not its negative */
-	if (isnan(value))
-		value = get_float8_nan();
-	return datum_word(Float8GetDatum(value), sizeof(float8));
-}
-
 static void
 image_of(const SqKeyedShape *shape, const SqKeyedPart *part, Datum value,
 		 SqTableCell *cell)
@@ -483,7 +473,7 @@ image_of(const SqKeyedShape *shape, const SqKeyedPart *part, Datum value,
 	{
 		case SQ_KEYED_FLOAT:
 			cell->word =
-				float_image(shape->places[part->attr].typlen == sizeof(float4)
+				sq_float_image(shape->places[part->attr].typlen == sizeof(float4)
 								? (float8) DatumGetFloat4(value)
 								: DatumGetFloat8(value));
 			break;
@@ -518,7 +508,7 @@ sq_keyed_shape_probe(const SqKeyedShape *shape, const SqKeyedPart *part,
 void
 sq_keyed_shape_probe_float(float8 value, SqTableCell *cell)
 {
-	*cell = (SqTableCell){.word = float_image(value)};
+	*cell = (SqTableCell){.word = sq_float_image(value)};
 }
 
 void
