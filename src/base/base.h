@@ -83,7 +83,7 @@ extern void sq_arena_destroy(SqArena *arena);
 extern size_t sq_arena_size(const SqArena *arena);
 
 /* Grow an array, or make one (NULL), of any size; in the current context. */
-extern void *sq_array_resize(void *array, size_t bytes);
+extern void *sq_base_resize(void *array, size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -104,7 +104,7 @@ sq_arena_size(const SqArena *arena)
 }
 
 void *
-sq_array_resize(void *array, size_t bytes)
+sq_base_resize(void *array, size_t bytes)
 {
 #ifdef FRONTEND
 	return pg_realloc(array, bytes);

@@ -84,19 +84,19 @@ extern void sq_exec_restart(SqExec *exec);
 /* By number of node. */
 extern const SqNodeStats *sq_exec_stats(const SqExec *exec, int node);
 
-/*
- * A source of all rows of a table: fills the slots given from the layout's
- * columns. Palloc'd.
- */
-extern SqSource *sq_exec_table_source(const SqTableView *view,
-									  const SqPlan *plan, const SqNode *scan,
-									  const int *columns, int capacity);
-/* A source of rows that somebody else finds: asks for at most max of them,
- * answers their number, 0 at the end. */
-typedef int (*SqRowFinder)(void *arg, const SqTableRow **rows, int max);
-extern SqSource *sq_exec_row_source(const SqTableView *view, const SqPlan *plan,
-									const SqNode *scan, const int *columns,
-									int capacity, SqRowFinder finder,
-									void (*restart)(void *arg), void *arg);
+/* Who finds the rows of a source: at most max of them at a time; how many, 0
+ * at the end. */
+typedef struct SqRowFinder
+{
+	int (*next)(void *arg, const SqTableRow **rows, int max);
+	void (*restart)(void *arg);
+	void *arg;
+} SqRowFinder;
+
+/* A source of rows of a relation's view, for a scan of the plan: of those that
+ * the finder finds, or all (NULL). Palloc'd. */
+extern SqSource *sq_exec_row_source(const SqPlan *plan, const SqNode *scan,
+									const SqExecRelation *relation,
+									int capacity, const SqRowFinder *finder);
 
 #endif

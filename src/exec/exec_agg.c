@@ -407,7 +407,7 @@ static const SqAggFunction functions[SQ_AGG_KINDS] = {
 };
 
 const SqAggFunction *
-sq_agg_function(SqAggregateKind kind)
+sq_exec_agg_function(SqAggregateKind kind)
 {
 	return functions[kind].size > 0 ? &functions[kind] : NULL;
 }

@@ -72,7 +72,7 @@ add_states(SqAggregation *agg)
 	{
 		states->maxchunks = Max(states->maxchunks * 2, 16);
 		states->chunks =
-			sq_array_resize(states->chunks, states->maxchunks * sizeof(char *));
+			sq_base_resize(states->chunks, states->maxchunks * sizeof(char *));
 	}
 	states->chunks[states->nchunks] = sq_arena_alloc(states->arena, bytes);
 	memset(states->chunks[states->nchunks++], 0, bytes);
@@ -81,7 +81,7 @@ add_states(SqAggregation *agg)
 static uint32
 add_group(SqAggregation *agg, int row)
 {
-	uint32 group = sq_store_add(&agg->store, agg->columns, row);
+	uint32 group = sq_exec_store_add(&agg->store, agg->columns, row);
 
 	if (group >> SQ_STORE_SHIFT == agg->states.nchunks)
 		add_states(agg);
@@ -92,7 +92,8 @@ static size_t
 held_memory(SqAggregation *agg)
 {
 	SqHost *host = agg->op.exec->host;
-	size_t size = sq_store_size(&agg->store) + sq_hash_size(&agg->hash) +
+	size_t size = sq_exec_store_size(&agg->store) +
+				  sq_exec_hash_size(&agg->hash) +
 				  sq_arena_size(agg->states.arena);
 
 	if (agg->op.exec->plan->nhost_aggs > 0)
@@ -106,8 +107,8 @@ clear_groups(SqAggregation *agg)
 {
 	SqHost *host = agg->op.exec->host;
 
-	sq_store_clear(&agg->store);
-	sq_hash_clear(&agg->hash);
+	sq_exec_store_clear(&agg->store);
+	sq_exec_hash_clear(&agg->hash);
 	sq_arena_reset(agg->states.arena);
 	agg->states.nchunks = 0;
 	if (agg->op.exec->plan->nhost_aggs > 0)
@@ -126,8 +127,8 @@ is_full(SqAggregation *agg)
 	if (node->nkeys == 0 || depth >= SQ_SPILL_DEPTH ||
 		held_memory(agg) <= agg->op.exec->options.memory)
 		return false;
-	agg->spill = sq_spill_create(&agg->op, node->outer->slots,
-								 node->outer->nslots, depth);
+	agg->spill = sq_exec_spill_create(&agg->op, node->outer->slots,
+									  node->outer->nslots, depth);
 	return true;
 }
 
@@ -136,9 +137,9 @@ group_rows(SqAggregation *agg, const SqFrame *in, int nrows)
 {
 	bool full = is_full(agg);
 
-	sq_keys_hash(&agg->keys, agg->mask, nrows, agg->hashes);
-	sq_hash_find_many(&agg->hash, agg->hashes, agg->keys.images, agg->mask,
-					  nrows, agg->found);
+	sq_exec_keys_hash(&agg->keys, agg->mask, nrows, agg->hashes);
+	sq_exec_hash_find_many(&agg->hash, agg->hashes, agg->keys.images, agg->mask,
+						   nrows, agg->found);
 	for (int k = 0; k < agg->keys.count; k++)
 	{
 		agg->columns[k] = agg->keys.images[k];
@@ -151,8 +152,8 @@ group_rows(SqAggregation *agg, const SqFrame *in, int nrows)
 
 		/* a row before this one may have made it */
 		if (found == 0)
-			found = sq_hash_find(&agg->hash, agg->hashes[row], agg->keys.images,
-								 row);
+			found = sq_exec_hash_find(&agg->hash, agg->hashes[row],
+									  agg->keys.images, row);
 		if (found == 0 && full)
 		{
 			sq_bit_set(agg->rest, row);
@@ -161,13 +162,13 @@ group_rows(SqAggregation *agg, const SqFrame *in, int nrows)
 		if (found == 0)
 		{
 			found = add_group(agg, row) + 1;
-			sq_hash_add(&agg->hash, agg->hashes[row], true);
+			sq_exec_hash_add(&agg->hash, agg->hashes[row], true);
 		}
 		agg->groups[row] = found - 1;
 	}
 	if (!full)
 		return;
-	sq_spill_write(agg->spill, in, agg->rest, agg->hashes);
+	sq_exec_spill_write(agg->spill, in, agg->rest, agg->hashes);
 	for (int w = 0; w < SQ_BITMAP_WORDS(nrows); w++)
 		agg->mask[w] &= ~agg->rest[w];
 }
@@ -234,7 +235,7 @@ add_frame(SqAggregation *agg, const SqFrame *in)
 		   SQ_BITMAP_WORDS(in->nrows) * sizeof(uint64));
 	if (node->nkeys > 0)
 	{
-		sq_keys_run(&agg->keys, in, agg->mask, &limit);
+		sq_exec_keys_run(&agg->keys, in, agg->mask, &limit);
 		if (limit < in->nrows)
 			return sq_exec_fail(&agg->op);
 		group_rows(agg, in, limit);
@@ -258,7 +259,7 @@ pull(SqAggregation *agg, SqFrame **frame)
 		return status;
 	}
 	*frame = &agg->file_frame;
-	return sq_spill_read(agg->reader, *frame) ? SQ_OK : SQ_DONE;
+	return sq_exec_spill_read(agg->reader, *frame) ? SQ_OK : SQ_DONE;
 }
 
 /* All rows of a round into groups. */
@@ -293,7 +294,7 @@ push_spill(SqAggregation *agg)
 	if (agg->spill == NULL)
 		return;
 	if (agg->reader == NULL)
-		agg->reader = sq_spill_reader_create(agg->spill);
+		agg->reader = sq_exec_spill_reader_create(agg->spill);
 	pending = palloc0(sizeof(SqPending));
 	pending->spill = agg->spill;
 	pending->next = agg->pending;
@@ -313,12 +314,12 @@ next_file(SqAggregation *agg)
 		if (pending->file < SQ_SPILL_FILES)
 		{
 			clear_groups(agg);
-			sq_spill_rewind(agg->reader, pending->spill, pending->file++);
+			sq_exec_spill_rewind(agg->reader, pending->spill, pending->file++);
 			agg->giving = false;
 			return true;
 		}
 		agg->pending = pending->next;
-		sq_spill_destroy(pending->spill);
+		sq_exec_spill_destroy(pending->spill);
 		pfree(pending);
 	}
 	return false;
@@ -398,12 +399,12 @@ restart(SqOperator *op)
 		SqPending *pending = agg->pending;
 
 		agg->pending = pending->next;
-		sq_spill_destroy(pending->spill);
+		sq_exec_spill_destroy(pending->spill);
 		pfree(pending);
 	}
 	clear_groups(agg);
 	agg->giving = false;
-	sq_keys_restart(&agg->keys);
+	sq_exec_keys_restart(&agg->keys);
 	for (int i = 0; i < op->node->naggregates; i++)
 	{
 		if (agg->runs[i].arg != NULL)
@@ -437,7 +438,7 @@ init_runs(SqAggregation *agg)
 		SqAggRun *run = &agg->runs[i];
 
 		run->aggregate = &node->aggregates[i];
-		run->function = sq_agg_function(run->aggregate->kind);
+		run->function = sq_exec_agg_function(run->aggregate->kind);
 		run->arg = compile_option(exec, run->aggregate->arg);
 		run->filter = compile_option(exec, run->aggregate->filter);
 		run->offset = agg->states.stride;
@@ -467,8 +468,9 @@ init_store(SqAggregation *agg)
 			agg->op.exec->plan->slots[node->key_slots[k]];
 		slots[node->nkeys + k] = node->key_slots[k];
 	}
-	sq_store_init(&agg->store, agg->op.exec, templates, slots, 2 * node->nkeys);
-	sq_hash_init(&agg->hash, &agg->store, node->nkeys, true);
+	sq_exec_store_init(&agg->store, agg->op.exec, templates, slots,
+					   2 * node->nkeys);
+	sq_exec_hash_init(&agg->hash, &agg->store, node->nkeys, true);
 	agg->columns = palloc0(Max(2 * node->nkeys, 1) * sizeof(SqColumn *));
 }
 
@@ -479,7 +481,7 @@ sq_exec_aggregate(SqExec *exec, const SqNode *node)
 	int words = SQ_BITMAP_WORDS(exec->options.capacity);
 
 	sq_exec_init(&agg->op, exec, node, &ops);
-	sq_keys_init(&agg->keys, exec, node->keys, node->nkeys);
+	sq_exec_keys_init(&agg->keys, exec, node->keys, node->nkeys);
 	init_runs(agg);
 	init_store(agg);
 	agg->hashes = palloc(words * 64 * sizeof(uint64));

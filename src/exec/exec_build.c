@@ -17,9 +17,9 @@ find(SqInner *inner, const SqKeys *keys, const uint64 *mask, int nrows,
 {
 	SqBuild *build = (SqBuild *) inner;
 
-	sq_keys_hash(keys, mask, nrows, build->hashes);
-	sq_hash_find_many(&build->hash, build->hashes, keys->images, mask, nrows,
-					  build->found);
+	sq_exec_keys_hash(keys, mask, nrows, build->hashes);
+	sq_exec_hash_find_many(&build->hash, build->hashes, keys->images, mask,
+						   nrows, build->found);
 	memset(refs, 0, nrows * sizeof(SqMatch));
 	SQ_FOR_EACH_BIT(row, mask, nrows)
 	{
@@ -48,10 +48,10 @@ gather(SqInner *inner, SqFrame *frame, const SqMatch *refs, const uint64 *mask,
 		{
 			uint32 entry = (uint32) refs[row] - 1;
 
-			sq_copy_value(
-				to, row,
-				sq_store_column(&build->store, entry, build->keys.count + s),
-				SQ_STORE_ROW(entry));
+			sq_copy_value(to, row,
+						  sq_exec_store_column(&build->store, entry,
+											   build->keys.count + s),
+						  SQ_STORE_ROW(entry));
 		}
 	}
 }
@@ -59,7 +59,7 @@ gather(SqInner *inner, SqFrame *frame, const SqMatch *refs, const uint64 *mask,
 static const SqInnerOps ops = {find, next, gather};
 
 SqBuild *
-sq_build_create(SqOperator *op)
+sq_exec_build_create(SqOperator *op)
 {
 	SqExec *exec = op->exec;
 	const SqNode *node = op->node;
@@ -75,7 +75,7 @@ sq_build_create(SqOperator *op)
 	build->op = op;
 	build->keeps_nulls =
 		node->join == SQ_JOIN_RIGHT || node->join == SQ_JOIN_FULL;
-	sq_keys_init(&build->keys, exec, node->inner_keys, node->nkeys);
+	sq_exec_keys_init(&build->keys, exec, node->inner_keys, node->nkeys);
 	for (int k = 0; k < node->nkeys; k++)
 	{
 		SqType type = node->inner_keys[k]->type;
@@ -88,21 +88,21 @@ sq_build_create(SqOperator *op)
 		slots[node->nkeys + s] = node->inner->slots[s];
 		templates[node->nkeys + s] = exec->plan->slots[node->inner->slots[s]];
 	}
-	sq_store_init(&build->store, exec, templates, slots, ncolumns);
-	sq_hash_init(&build->hash, &build->store, node->nkeys, false);
+	sq_exec_store_init(&build->store, exec, templates, slots, ncolumns);
+	sq_exec_hash_init(&build->hash, &build->store, node->nkeys, false);
 	build->mask = palloc0(words * sizeof(uint64));
 	build->hashes = palloc(words * 64 * sizeof(uint64));
 	build->found = palloc(words * 64 * sizeof(uint32));
 	build->columns = palloc(Max(ncolumns, 1) * sizeof(SqColumn *));
-	sq_build_clear(build);
+	sq_exec_build_clear(build);
 	return build;
 }
 
 void
-sq_build_clear(SqBuild *build)
+sq_exec_build_clear(SqBuild *build)
 {
-	sq_store_clear(&build->store);
-	sq_hash_clear(&build->hash);
+	sq_exec_store_clear(&build->store);
+	sq_exec_hash_clear(&build->hash);
 	build->inner.unique = true;
 	if (build->nsame > 0)
 	{
@@ -115,9 +115,9 @@ sq_build_clear(SqBuild *build)
 }
 
 size_t
-sq_build_size(const SqBuild *build)
+sq_exec_build_size(const SqBuild *build)
 {
-	return sq_store_size(&build->store) + sq_hash_size(&build->hash) +
+	return sq_exec_store_size(&build->store) + sq_exec_hash_size(&build->hash) +
 		   build->nsame * sizeof(uint32) + build->nsame / 8;
 }
 
@@ -128,8 +128,8 @@ make_room(SqBuild *build, uint32 entry)
 
 	if (entry < build->nsame)
 		return;
-	build->same = sq_array_resize(build->same, count * sizeof(uint32));
-	build->marks = sq_array_resize(build->marks, count / 8);
+	build->same = sq_base_resize(build->same, count * sizeof(uint32));
+	build->marks = sq_base_resize(build->marks, count / 8);
 	memset((char *) build->marks + build->nsame / 8, 0,
 		   (count - build->nsame) / 8);
 	build->nsame = count;
@@ -143,9 +143,9 @@ add_row(SqBuild *build, int row, bool has_key)
 	uint32 entry;
 
 	if (has_key)
-		first = sq_hash_find(&build->hash, hash, build->columns, row);
-	entry = sq_store_add(&build->store, build->columns, row);
-	sq_hash_add(&build->hash, hash, has_key && first == 0);
+		first = sq_exec_hash_find(&build->hash, hash, build->columns, row);
+	entry = sq_exec_store_add(&build->store, build->columns, row);
+	sq_exec_hash_add(&build->hash, hash, has_key && first == 0);
 	make_room(build, entry);
 	build->same[entry] = 0;
 	if (first == 0)
@@ -157,24 +157,24 @@ add_row(SqBuild *build, int row, bool has_key)
 
 /* The rows with a key into build->mask, hashes of all selected rows. */
 SqStatus
-sq_build_hash(SqBuild *build, const SqFrame *frame)
+sq_exec_build_hash(SqBuild *build, const SqFrame *frame)
 {
 	int limit = frame->nrows;
 
-	sq_keys_run(&build->keys, frame, frame->selected, &limit);
+	sq_exec_keys_run(&build->keys, frame, frame->selected, &limit);
 	if (limit < frame->nrows)
 		return SQ_ERROR;
-	sq_keys_hash(&build->keys, frame->selected, limit, build->hashes);
+	sq_exec_keys_hash(&build->keys, frame->selected, limit, build->hashes);
 	memcpy(build->mask, frame->selected,
 		   SQ_BITMAP_WORDS(limit) * sizeof(uint64));
-	sq_keys_drop_nulls(&build->keys, build->mask, limit);
+	sq_exec_keys_drop_nulls(&build->keys, build->mask, limit);
 	return SQ_OK;
 }
 
 SqStatus
-sq_build_add(SqBuild *build, const SqFrame *frame)
+sq_exec_build_add(SqBuild *build, const SqFrame *frame)
 {
-	if (sq_build_hash(build, frame) != SQ_OK)
+	if (sq_exec_build_hash(build, frame) != SQ_OK)
 		return SQ_ERROR;
 	for (int k = 0; k < build->keys.count; k++)
 		build->columns[k] = build->keys.images[k];
@@ -192,7 +192,7 @@ sq_build_add(SqBuild *build, const SqFrame *frame)
 }
 
 bool
-sq_build_frame(SqBuild *build, int chunk, SqFrame *frame)
+sq_exec_build_frame(SqBuild *build, int chunk, SqFrame *frame)
 {
 	const SqStore *store = &build->store;
 

@@ -90,13 +90,12 @@ gather_column(const SqTableLayout *layout, int column, SqColumn *to,
 }
 
 void
-sq_exec_gather(const SqTableLayout *layout, const int *columns,
-			   const int *slots, int nslots, SqFrame *frame,
+sq_exec_gather(const SqGather *from, SqFrame *frame,
 			   const SqTableRow *const *rows, const uint64 *mask, int nrows)
 {
-	for (int s = 0; s < nslots; s++)
-		gather_column(layout, columns[s], frame->columns[slots[s]], rows, mask,
-					  nrows);
+	for (int s = 0; s < from->nslots; s++)
+		gather_column(from->layout, from->columns[s],
+					  frame->columns[from->slots[s]], rows, mask, nrows);
 }
 
 /* ---- Sources ---- */
@@ -105,14 +104,11 @@ typedef struct SqRowSource
 {
 	SqSource source;
 	const SqTableView *view;
-	const SqNode *scan;
-	const int *columns;
-	SqColumn **own; /* in the order of the scan's slots */
+	SqGather gather;
+	SqColumn **own; /* in the order of the slots */
 	const SqTableRow **rows;
 	int capacity;
 	SqRowFinder finder;
-	void (*restart)(void *arg);
-	void *arg;
 	SqTableScan position; /* of a scan of all */
 } SqRowSource;
 
@@ -120,17 +116,17 @@ static SqStatus
 next_rows(SqSource *base, SqFrame *frame, SqError *error)
 {
 	SqRowSource *source = (SqRowSource *) base;
-	const SqNode *scan = source->scan;
-	int count = source->finder(source->arg, source->rows, source->capacity);
+	int count =
+		source->finder.next(source->finder.arg, source->rows, source->capacity);
 
 	if (count == 0)
 		return SQ_DONE;
 	frame->nrows = count;
 	sq_bits_fill(frame->selected, count);
-	for (int s = 0; s < scan->nfilled; s++)
-		frame->columns[scan->filled[s]] = source->own[s];
-	sq_exec_gather(source->view->layout, source->columns, scan->filled,
-				   scan->nfilled, frame, source->rows, frame->selected, count);
+	for (int s = 0; s < source->gather.nslots; s++)
+		frame->columns[source->gather.slots[s]] = source->own[s];
+	sq_exec_gather(&source->gather, frame, source->rows, frame->selected,
+				   count);
 	return SQ_OK;
 }
 
@@ -139,33 +135,10 @@ restart_rows(SqSource *base)
 {
 	SqRowSource *source = (SqRowSource *) base;
 
-	source->restart(source->arg);
+	source->finder.restart(source->finder.arg);
 }
 
 static const SqSourceOps row_ops = {next_rows, restart_rows};
-
-SqSource *
-sq_exec_row_source(const SqTableView *view, const SqPlan *plan,
-				   const SqNode *scan, const int *columns, int capacity,
-				   SqRowFinder finder, void (*restart)(void *arg), void *arg)
-{
-	SqRowSource *source = palloc0(sizeof(SqRowSource));
-
-	source->source.ops = &row_ops;
-	source->view = view;
-	source->scan = scan;
-	source->columns = columns;
-	source->capacity = capacity;
-	source->finder = finder;
-	source->restart = restart;
-	source->arg = arg;
-	source->rows = palloc(capacity * sizeof(SqTableRow *));
-	source->own = palloc(Max(scan->nfilled, 1) * sizeof(SqColumn *));
-	for (int s = 0; s < scan->nfilled; s++)
-		source->own[s] =
-			sq_column_create(&plan->slots[scan->filled[s]], capacity);
-	return &source->source;
-}
 
 static int
 find_all(void *arg, const SqTableRow **rows, int max)
@@ -182,12 +155,24 @@ restart_all(void *arg)
 }
 
 SqSource *
-sq_exec_table_source(const SqTableView *view, const SqPlan *plan,
-					 const SqNode *scan, const int *columns, int capacity)
+sq_exec_row_source(const SqPlan *plan, const SqNode *scan,
+				   const SqExecRelation *relation, int capacity,
+				   const SqRowFinder *finder)
 {
-	SqSource *source = sq_exec_row_source(view, plan, scan, columns, capacity,
-										  find_all, restart_all, NULL);
+	SqRowSource *source = palloc0(sizeof(SqRowSource));
 
-	((SqRowSource *) source)->arg = source;
-	return source;
+	source->source.ops = &row_ops;
+	source->view = relation->view;
+	source->gather = (SqGather){relation->view->layout, scan->nfilled,
+								scan->filled, relation->columns};
+	source->capacity = capacity;
+	source->finder = (SqRowFinder){find_all, restart_all, source};
+	if (finder != NULL)
+		source->finder = *finder;
+	source->rows = palloc(capacity * sizeof(SqTableRow *));
+	source->own = palloc(Max(scan->nfilled, 1) * sizeof(SqColumn *));
+	for (int s = 0; s < scan->nfilled; s++)
+		source->own[s] =
+			sq_column_create(&plan->slots[scan->filled[s]], capacity);
+	return &source->source;
 }

@@ -25,12 +25,12 @@ static void
 set_buckets(SqHash *hash, uint32 count)
 {
 	hash->nbuckets = count;
-	hash->buckets = sq_array_resize(hash->buckets, count * sizeof(uint32));
+	hash->buckets = sq_base_resize(hash->buckets, count * sizeof(uint32));
 	memset(hash->buckets, 0, count * sizeof(uint32));
 }
 
 void
-sq_hash_init(SqHash *hash, SqStore *store, int nkeys, bool nulls)
+sq_exec_hash_init(SqHash *hash, SqStore *store, int nkeys, bool nulls)
 {
 	hash->store = store;
 	hash->nkeys = nkeys;
@@ -39,7 +39,7 @@ sq_hash_init(SqHash *hash, SqStore *store, int nkeys, bool nulls)
 }
 
 void
-sq_hash_clear(SqHash *hash)
+sq_exec_hash_clear(SqHash *hash)
 {
 	set_buckets(hash, FIRST_BUCKETS);
 	if (hash->nentries == 0)
@@ -52,7 +52,7 @@ sq_hash_clear(SqHash *hash)
 }
 
 size_t
-sq_hash_size(const SqHash *hash)
+sq_exec_hash_size(const SqHash *hash)
 {
 	return hash->nbuckets * sizeof(uint32) +
 		   hash->nentries * (sizeof(uint32) + sizeof(uint64));
@@ -68,7 +68,7 @@ link_entry(SqHash *hash, uint32 entry)
 }
 
 void
-sq_hash_add(SqHash *hash, uint64 value, bool linked)
+sq_exec_hash_add(SqHash *hash, uint64 value, bool linked)
 {
 	uint32 entry = hash->store->count - 1;
 
@@ -76,9 +76,9 @@ sq_hash_add(SqHash *hash, uint64 value, bool linked)
 	{
 		hash->nentries = Max(hash->nentries * 2, FIRST_BUCKETS);
 		hash->chain =
-			sq_array_resize(hash->chain, hash->nentries * sizeof(uint32));
+			sq_base_resize(hash->chain, hash->nentries * sizeof(uint32));
 		hash->hashes =
-			sq_array_resize(hash->hashes, hash->nentries * sizeof(uint64));
+			sq_base_resize(hash->hashes, hash->nentries * sizeof(uint64));
 	}
 	hash->hashes[entry] = value;
 	hash->chain[entry] = UNLINKED;
@@ -124,7 +124,7 @@ find_from(const SqHash *hash, uint32 ref, uint64 value,
 		if (hash->hashes[entry] != value)
 			continue;
 		while (k < hash->nkeys &&
-			   same_value(sq_store_column(hash->store, entry, k),
+			   same_value(sq_exec_store_column(hash->store, entry, k),
 						  SQ_STORE_ROW(entry), images[k], row, hash->nulls))
 			k++;
 		if (k == hash->nkeys)
@@ -134,8 +134,8 @@ find_from(const SqHash *hash, uint32 ref, uint64 value,
 }
 
 uint32
-sq_hash_find(const SqHash *hash, uint64 value, const SqColumn *const *images,
-			 int row)
+sq_exec_hash_find(const SqHash *hash, uint64 value,
+				  const SqColumn *const *images, int row)
 {
 	return find_from(hash, hash->buckets[bucket_of(hash, value)], value, images,
 					 row);
@@ -166,9 +166,9 @@ find_group(const SqHash *hash, const uint64 *values,
 }
 
 void
-sq_hash_find_many(const SqHash *hash, const uint64 *values,
-				  const SqColumn *const *images, const uint64 *mask, int nrows,
-				  uint32 *found)
+sq_exec_hash_find_many(const SqHash *hash, const uint64 *values,
+					   const SqColumn *const *images, const uint64 *mask,
+					   int nrows, uint32 *found)
 {
 	int rows[GROUP];
 	int count = 0;

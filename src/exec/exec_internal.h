@@ -65,10 +65,18 @@ extern SqOperator *sq_exec_aggregate(SqExec *exec, const SqNode *node);
 
 /* ---- Rows of kept tables (exec_gather.c) ---- */
 
+/* Which columns of a table's rows go into which slots. */
+typedef struct SqGather
+{
+	const SqTableLayout *layout;
+	int nslots;
+	const int *slots;
+	const int *columns; /* of the layout, in the order of the slots */
+} SqGather;
+
 /* The values of rows[r] for each row of mask into the columns of the slots,
  * whose other rows become NULL. */
-extern void sq_exec_gather(const SqTableLayout *layout, const int *columns,
-						   const int *slots, int nslots, SqFrame *frame,
+extern void sq_exec_gather(const SqGather *from, SqFrame *frame,
 						   const SqTableRow *const *rows, const uint64 *mask,
 						   int nrows);
 
@@ -87,17 +95,18 @@ typedef struct SqKeys
 	SqColumn **own;          /* NULL: the image is the value */
 } SqKeys;
 
-extern void sq_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs,
-						 int count);
-extern void sq_keys_restart(SqKeys *keys);
+extern void sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs,
+							  int count);
+extern void sq_exec_keys_restart(SqKeys *keys);
 /* Compute values and images for the rows of mask up to *limit. */
-extern void sq_keys_run(SqKeys *keys, const SqFrame *frame, const uint64 *mask,
-						int *limit);
+extern void sq_exec_keys_run(SqKeys *keys, const SqFrame *frame,
+							 const uint64 *mask, int *limit);
 /* Take away the rows where some key is NULL. */
-extern void sq_keys_drop_nulls(const SqKeys *keys, uint64 *mask, int nrows);
+extern void sq_exec_keys_drop_nulls(const SqKeys *keys, uint64 *mask,
+									int nrows);
 /* The hash of each row of mask. */
-extern void sq_keys_hash(const SqKeys *keys, const uint64 *mask, int nrows,
-						 uint64 *hashes);
+extern void sq_exec_keys_hash(const SqKeys *keys, const uint64 *mask, int nrows,
+							  uint64 *hashes);
 
 /* ---- Stores (exec_store.c) ---- */
 
@@ -118,17 +127,17 @@ typedef struct SqStore
 	SqColumn **chunks; /* of SQ_STORE_ROWS rows: ncolumns columns each */
 } SqStore;
 
-extern void sq_store_init(SqStore *store, SqExec *exec,
-						  const SqColumn *templates, const int *slots,
-						  int ncolumns);
-extern void sq_store_clear(SqStore *store);
+extern void sq_exec_store_init(SqStore *store, SqExec *exec,
+							   const SqColumn *templates, const int *slots,
+							   int ncolumns);
+extern void sq_exec_store_clear(SqStore *store);
 /* Add one row of these columns; its number. */
-extern uint32 sq_store_add(SqStore *store, const SqColumn *const *columns,
-						   int row);
-extern size_t sq_store_size(const SqStore *store);
+extern uint32 sq_exec_store_add(SqStore *store, const SqColumn *const *columns,
+								int row);
+extern size_t sq_exec_store_size(const SqStore *store);
 
 static inline SqColumn *
-sq_store_column(const SqStore *store, uint32 entry, int column)
+sq_exec_store_column(const SqStore *store, uint32 entry, int column)
 {
 	return &store->chunks[entry >> SQ_STORE_SHIFT][column];
 }
@@ -166,18 +175,20 @@ typedef struct SqHash
 	uint64 *hashes;  /* by entry */
 } SqHash;
 
-extern void sq_hash_init(SqHash *hash, SqStore *store, int nkeys, bool nulls);
-extern void sq_hash_clear(SqHash *hash);
-extern size_t sq_hash_size(const SqHash *hash);
+extern void sq_exec_hash_init(SqHash *hash, SqStore *store, int nkeys,
+							  bool nulls);
+extern void sq_exec_hash_clear(SqHash *hash);
+extern size_t sq_exec_hash_size(const SqHash *hash);
 /* The store's last row becomes an entry, which is found if it is linked. */
-extern void sq_hash_add(SqHash *hash, uint64 value, bool linked);
+extern void sq_exec_hash_add(SqHash *hash, uint64 value, bool linked);
 /* The entry + 1 with the same images as these columns' row, or 0. */
-extern uint32 sq_hash_find(const SqHash *hash, uint64 value,
-						   const SqColumn *const *images, int row);
+extern uint32 sq_exec_hash_find(const SqHash *hash, uint64 value,
+								const SqColumn *const *images, int row);
 /* For each row of mask, at once: memory is fetched ahead. */
-extern void sq_hash_find_many(const SqHash *hash, const uint64 *values,
-							  const SqColumn *const *images, const uint64 *mask,
-							  int nrows, uint32 *found);
+extern void sq_exec_hash_find_many(const SqHash *hash, const uint64 *values,
+								   const SqColumn *const *images,
+								   const uint64 *mask, int nrows,
+								   uint32 *found);
 
 /* ---- Inner sides of joins (exec_lookup.c, exec_build.c) ---- */
 
@@ -207,7 +218,7 @@ struct SqInner
 	const int *slots; /* that gather fills */
 };
 
-extern SqInner *sq_lookup_create(SqExec *exec, const SqNode *node);
+extern SqInner *sq_exec_lookup_create(SqExec *exec, const SqNode *node);
 
 /* The rows of an operator in a hash table. */
 typedef struct SqBuild
@@ -227,16 +238,16 @@ typedef struct SqBuild
 	const SqColumn **columns;
 } SqBuild;
 
-extern SqBuild *sq_build_create(SqOperator *op);
-extern void sq_build_clear(SqBuild *build);
+extern SqBuild *sq_exec_build_create(SqOperator *op);
+extern void sq_exec_build_clear(SqBuild *build);
 /* Add the rows of a frame; SQ_ERROR as exec->fault says. */
-extern SqStatus sq_build_add(SqBuild *build, const SqFrame *frame);
+extern SqStatus sq_exec_build_add(SqBuild *build, const SqFrame *frame);
 /* The hash of a frame's rows, as rows are divided by when they spill. */
-extern SqStatus sq_build_hash(SqBuild *build, const SqFrame *frame);
-extern size_t sq_build_size(const SqBuild *build);
+extern SqStatus sq_exec_build_hash(SqBuild *build, const SqFrame *frame);
+extern size_t sq_exec_build_size(const SqBuild *build);
 /* The rows of a chunk of the store as a frame, all of them selected; false if
  * there is no such chunk. */
-extern bool sq_build_frame(SqBuild *build, int chunk, SqFrame *frame);
+extern bool sq_exec_build_frame(SqBuild *build, int chunk, SqFrame *frame);
 
 /* ---- Spilling (exec_spill.c) ---- */
 
@@ -259,17 +270,18 @@ typedef struct SqSpill
 	size_t capacity;
 } SqSpill;
 
-extern SqSpill *sq_spill_create(SqOperator *op, const int *slots, int nslots,
-								int depth);
+extern SqSpill *sq_exec_spill_create(SqOperator *op, const int *slots,
+									 int nslots, int depth);
 /* Write these rows of a frame. */
-extern void sq_spill_write(SqSpill *spill, const SqFrame *frame,
-						   const uint64 *mask, const uint64 *hashes);
+extern void sq_exec_spill_write(SqSpill *spill, const SqFrame *frame,
+								const uint64 *mask, const uint64 *hashes);
 /* Read a file from its beginning: frames of rows, in columns of the reader. */
 typedef struct SqSpillReader SqSpillReader;
-extern SqSpillReader *sq_spill_reader_create(SqSpill *spill);
-extern void sq_spill_rewind(SqSpillReader *reader, SqSpill *spill, int file);
-extern bool sq_spill_read(SqSpillReader *reader, SqFrame *frame);
-extern void sq_spill_destroy(SqSpill *spill);
+extern SqSpillReader *sq_exec_spill_reader_create(SqSpill *spill);
+extern void sq_exec_spill_rewind(SqSpillReader *reader, SqSpill *spill,
+								 int file);
+extern bool sq_exec_spill_read(SqSpillReader *reader, SqFrame *frame);
+extern void sq_exec_spill_destroy(SqSpill *spill);
 
 /* ---- Aggregate functions (exec_agg.c) ---- */
 
@@ -313,6 +325,6 @@ typedef struct SqAggFunction
 } SqAggFunction;
 
 /* NULL for SQ_AGG_HOST. */
-extern const SqAggFunction *sq_agg_function(SqAggregateKind kind);
+extern const SqAggFunction *sq_exec_agg_function(SqAggregateKind kind);
 
 #endif

@@ -332,7 +332,7 @@ pull_outer(SqJoin *join)
 		return status;
 	}
 	join->in = &join->file_frame;
-	return sq_spill_read(join->outer_reader, join->in) ? SQ_OK : SQ_DONE;
+	return sq_exec_spill_read(join->outer_reader, join->in) ? SQ_OK : SQ_DONE;
 }
 
 /* Write an outer frame to files instead of joining it. */
@@ -341,12 +341,13 @@ spill_outer(SqJoin *join)
 {
 	int limit = join->in->nrows;
 
-	sq_keys_run(&join->keys, join->in, join->in->selected, &limit);
+	sq_exec_keys_run(&join->keys, join->in, join->in->selected, &limit);
 	if (limit < join->in->nrows)
 		return sq_exec_fail(&join->op);
-	sq_keys_hash(&join->keys, join->in->selected, limit, join->build->hashes);
-	sq_spill_write(join->outer_spill, join->in, join->in->selected,
-				   join->build->hashes);
+	sq_exec_keys_hash(&join->keys, join->in->selected, limit,
+					  join->build->hashes);
+	sq_exec_spill_write(join->outer_spill, join->in, join->in->selected,
+						join->build->hashes);
 	return SQ_OK;
 }
 
@@ -358,12 +359,12 @@ start_frame(SqJoin *join)
 	int limit = join->in->nrows;
 	int words = SQ_BITMAP_WORDS(join->in->nrows);
 
-	sq_keys_run(&join->keys, join->in, join->in->selected, &limit);
+	sq_exec_keys_run(&join->keys, join->in, join->in->selected, &limit);
 	join->faulty = limit < join->in->nrows;
 	join->nrows = limit;
 	memcpy(join->probing, join->in->selected, words * sizeof(uint64));
 	sq_bits_cut(join->probing, limit, join->in->nrows);
-	sq_keys_drop_nulls(&join->keys, join->probing, limit);
+	sq_exec_keys_drop_nulls(&join->keys, join->probing, limit);
 	memset(join->matched, 0, words * sizeof(uint64));
 	op->stats->lookups += sq_bits_count(join->probing, limit);
 	join->inner->ops->find(join->inner, &join->keys, join->probing, limit,
@@ -383,7 +384,7 @@ give_unmatched(SqJoin *join)
 	SqFrame *frame = &join->op.frame;
 	const uint64 *marks;
 
-	if (!sq_build_frame(build, join->chunk, frame))
+	if (!sq_exec_build_frame(build, join->chunk, frame))
 		return false;
 	marks = build->marks + (size_t) join->chunk * SQ_STORE_ROWS / 64;
 	for (int w = 0; w < SQ_BITMAP_WORDS(frame->nrows); w++)
@@ -399,7 +400,7 @@ static bool
 is_too_large(SqJoin *join)
 {
 	SqBuild *build = join->build;
-	size_t size = sq_build_size(build);
+	size_t size = sq_exec_build_size(build);
 
 	join->op.stats->memory = Max(join->op.stats->memory, size);
 	return size > join->op.exec->options.memory &&
@@ -424,18 +425,18 @@ begin_spill(SqJoin *join)
 	int depth = join->pending != NULL ? join->pending->inner->depth + 1 : 0;
 	SqFrame *frame = &join->op.frame;
 
-	join->inner_spill = sq_spill_create(&join->op, node->inner->slots,
-										node->inner->nslots, depth);
-	join->outer_spill = sq_spill_create(&join->op, node->outer->slots,
-										node->outer->nslots, depth);
-	for (int chunk = 0; sq_build_frame(build, chunk, frame); chunk++)
+	join->inner_spill = sq_exec_spill_create(&join->op, node->inner->slots,
+											 node->inner->nslots, depth);
+	join->outer_spill = sq_exec_spill_create(&join->op, node->outer->slots,
+											 node->outer->nslots, depth);
+	for (int chunk = 0; sq_exec_build_frame(build, chunk, frame); chunk++)
 	{
-		if (sq_build_hash(build, frame) != SQ_OK)
+		if (sq_exec_build_hash(build, frame) != SQ_OK)
 			return sq_exec_fail(&join->op);
-		sq_spill_write(join->inner_spill, frame, frame->selected,
-					   build->hashes);
+		sq_exec_spill_write(join->inner_spill, frame, frame->selected,
+							build->hashes);
 	}
-	sq_build_clear(build);
+	sq_exec_build_clear(build);
 	return SQ_OK;
 }
 
@@ -447,13 +448,13 @@ add_inner(SqJoin *join, const SqFrame *frame)
 	join->op.stats->built += sq_bits_count(frame->selected, frame->nrows);
 	if (join->inner_spill != NULL)
 	{
-		if (sq_build_hash(build, frame) != SQ_OK)
+		if (sq_exec_build_hash(build, frame) != SQ_OK)
 			return sq_exec_fail(&join->op);
-		sq_spill_write(join->inner_spill, frame, frame->selected,
-					   build->hashes);
+		sq_exec_spill_write(join->inner_spill, frame, frame->selected,
+							build->hashes);
 		return SQ_OK;
 	}
-	if (sq_build_add(build, frame) != SQ_OK)
+	if (sq_exec_build_add(build, frame) != SQ_OK)
 		return sq_exec_fail(&join->op);
 	if (is_worth_dividing(join) && is_too_large(join))
 		return begin_spill(join);
@@ -473,7 +474,7 @@ pull_inner(SqJoin *join, SqFrame **frame)
 		return status;
 	}
 	*frame = &join->file_frame;
-	return sq_spill_read(join->inner_reader, *frame) ? SQ_OK : SQ_DONE;
+	return sq_exec_spill_read(join->inner_reader, *frame) ? SQ_OK : SQ_DONE;
 }
 
 static void
@@ -481,8 +482,8 @@ make_readers(SqJoin *join)
 {
 	if (join->inner_reader != NULL)
 		return;
-	join->inner_reader = sq_spill_reader_create(join->inner_spill);
-	join->outer_reader = sq_spill_reader_create(join->outer_spill);
+	join->inner_reader = sq_exec_spill_reader_create(join->inner_spill);
+	join->outer_reader = sq_exec_spill_reader_create(join->outer_spill);
 }
 
 /* All inner rows are in files: the outer ones follow, then each pair. */
@@ -543,16 +544,16 @@ next_file(SqJoin *join)
 	while (pending->file == SQ_SPILL_FILES)
 	{
 		join->pending = pending->next;
-		sq_spill_destroy(pending->inner);
-		sq_spill_destroy(pending->outer);
+		sq_exec_spill_destroy(pending->inner);
+		sq_exec_spill_destroy(pending->outer);
 		pfree(pending);
 		pending = join->pending;
 		if (pending == NULL)
 			return false;
 	}
-	sq_build_clear(join->build);
-	sq_spill_rewind(join->inner_reader, pending->inner, pending->file);
-	sq_spill_rewind(join->outer_reader, pending->outer, pending->file);
+	sq_exec_build_clear(join->build);
+	sq_exec_spill_rewind(join->inner_reader, pending->inner, pending->file);
+	sq_exec_spill_rewind(join->outer_reader, pending->outer, pending->file);
 	pending->file++;
 	join->chunk = 0;
 	join->phase = SQ_PHASE_BUILD;
@@ -641,15 +642,15 @@ drop_spills(SqJoin *join)
 	{
 		SqPending *next_pending = join->pending->next;
 
-		sq_spill_destroy(join->pending->inner);
-		sq_spill_destroy(join->pending->outer);
+		sq_exec_spill_destroy(join->pending->inner);
+		sq_exec_spill_destroy(join->pending->outer);
 		pfree(join->pending);
 		join->pending = next_pending;
 	}
 	if (join->inner_spill != NULL)
 	{
-		sq_spill_destroy(join->inner_spill);
-		sq_spill_destroy(join->outer_spill);
+		sq_exec_spill_destroy(join->inner_spill);
+		sq_exec_spill_destroy(join->outer_spill);
 	}
 	join->inner_spill = join->outer_spill = NULL;
 }
@@ -661,15 +662,15 @@ restart(SqOperator *op)
 
 	for (int i = 0; i < op->node->nconditions; i++)
 		sq_expr_restart(join->conditions[i]);
-	sq_keys_restart(&join->keys);
+	sq_exec_keys_restart(&join->keys);
 	join->phase = SQ_PHASE_OUTER;
 	join->chunk = 0;
 	if (join->build == NULL)
 		return;
 	join->phase = SQ_PHASE_BUILD;
 	drop_spills(join);
-	sq_keys_restart(&join->build->keys);
-	sq_build_clear(join->build);
+	sq_exec_keys_restart(&join->build->keys);
+	sq_exec_build_clear(join->build);
 }
 
 static const SqOperatorOps ops = {next, restart};
@@ -710,15 +711,15 @@ sq_exec_join(SqExec *exec, const SqNode *node)
 	SqJoin *join = palloc0(sizeof(SqJoin));
 
 	sq_exec_init(&join->op, exec, node, &ops);
-	sq_keys_init(&join->keys, exec, node->keys, node->nkeys);
+	sq_exec_keys_init(&join->keys, exec, node->keys, node->nkeys);
 	join->conditions =
 		sq_exec_compile(exec, node->conditions, node->nconditions);
 	make_arrays(join);
 	if (node->method == SQ_METHOD_LOOKUP)
-		join->inner = sq_lookup_create(exec, node);
+		join->inner = sq_exec_lookup_create(exec, node);
 	else
 	{
-		join->build = sq_build_create(&join->op);
+		join->build = sq_exec_build_create(&join->op);
 		join->inner = &join->build->inner;
 	}
 	join->phase = join->build != NULL ? SQ_PHASE_BUILD : SQ_PHASE_OUTER;

@@ -20,7 +20,7 @@ has_image(SqType type)
 }
 
 void
-sq_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs, int count)
+sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs, int count)
 {
 	keys->exec = exec;
 	keys->count = count;
@@ -41,7 +41,7 @@ sq_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs, int count)
 }
 
 void
-sq_keys_restart(SqKeys *keys)
+sq_exec_keys_restart(SqKeys *keys)
 {
 	for (int k = 0; k < keys->count; k++)
 		sq_expr_restart(keys->programs[k]);
@@ -68,7 +68,8 @@ make_image(const SqColumn *value, SqColumn *image, const uint64 *mask,
 }
 
 void
-sq_keys_run(SqKeys *keys, const SqFrame *frame, const uint64 *mask, int *limit)
+sq_exec_keys_run(SqKeys *keys, const SqFrame *frame, const uint64 *mask,
+				 int *limit)
 {
 	for (int k = 0; k < keys->count; k++)
 	{
@@ -83,7 +84,7 @@ sq_keys_run(SqKeys *keys, const SqFrame *frame, const uint64 *mask, int *limit)
 }
 
 void
-sq_keys_drop_nulls(const SqKeys *keys, uint64 *mask, int nrows)
+sq_exec_keys_drop_nulls(const SqKeys *keys, uint64 *mask, int nrows)
 {
 	for (int k = 0; k < keys->count; k++)
 		for (int w = 0; w < SQ_BITMAP_WORDS(nrows); w++)
@@ -113,7 +114,8 @@ hash_column(const SqColumn *image, const uint64 *mask, int nrows,
 }
 
 void
-sq_keys_hash(const SqKeys *keys, const uint64 *mask, int nrows, uint64 *hashes)
+sq_exec_keys_hash(const SqKeys *keys, const uint64 *mask, int nrows,
+				  uint64 *hashes)
 {
 	for (int r = 0; r < nrows; r++)
 		hashes[r] = keys->exec->options.seed;

@@ -11,7 +11,7 @@ typedef struct SqLookup
 	SqInner inner;
 	const SqTableView *view;
 	const SqNode *node;
-	const int *columns;
+	SqGather gather;
 	SqTableCell *cells; /* of the rows that are looked for */
 	int *rows;          /* their numbers */
 	const SqTableRow **found;
@@ -76,15 +76,14 @@ gather(SqInner *inner, SqFrame *frame, const SqMatch *refs, const uint64 *mask,
 {
 	SqLookup *lookup = (SqLookup *) inner;
 
-	sq_exec_gather(lookup->view->layout, lookup->columns, inner->slots,
-				   inner->nslots, frame, (const SqTableRow *const *) refs, mask,
-				   nrows);
+	sq_exec_gather(&lookup->gather, frame, (const SqTableRow *const *) refs,
+				   mask, nrows);
 }
 
 static const SqInnerOps ops = {find, next, gather};
 
 SqInner *
-sq_lookup_create(SqExec *exec, const SqNode *node)
+sq_exec_lookup_create(SqExec *exec, const SqNode *node)
 {
 	SqLookup *lookup = palloc0(sizeof(SqLookup));
 	int capacity = exec->options.capacity;
@@ -94,7 +93,9 @@ sq_lookup_create(SqExec *exec, const SqNode *node)
 	lookup->inner.nslots = node->nfilled;
 	lookup->inner.slots = node->filled;
 	lookup->view = exec->relations[node->relation].view;
-	lookup->columns = exec->relations[node->relation].columns;
+	lookup->gather =
+		(SqGather){lookup->view->layout, node->nfilled, node->filled,
+				   exec->relations[node->relation].columns};
 	lookup->node = node;
 	lookup->cells = palloc0(capacity * node->nkeys * sizeof(SqTableCell));
 	lookup->rows = palloc(capacity * sizeof(int));

@@ -15,7 +15,7 @@
 #define ARENA_BLOCK (256 * 1024)
 
 SqSpill *
-sq_spill_create(SqOperator *op, const int *slots, int nslots, int depth)
+sq_exec_spill_create(SqOperator *op, const int *slots, int nslots, int depth)
 {
 	SqSpill *spill = palloc0(sizeof(SqSpill));
 
@@ -40,7 +40,7 @@ close_file(SqSpill *spill, int file)
 }
 
 void
-sq_spill_destroy(SqSpill *spill)
+sq_exec_spill_destroy(SqSpill *spill)
 {
 	for (int f = 0; f < SQ_SPILL_FILES; f++)
 		close_file(spill, f);
@@ -57,7 +57,7 @@ put(SqSpill *spill, const void *bytes, size_t length)
 	if (spill->length + length > spill->capacity)
 	{
 		spill->capacity = Max(spill->length + length, spill->capacity * 2);
-		spill->buffer = sq_array_resize(spill->buffer, spill->capacity);
+		spill->buffer = sq_base_resize(spill->buffer, spill->capacity);
 	}
 	if (length > 0)
 		memcpy(spill->buffer + spill->length, bytes, length);
@@ -116,8 +116,8 @@ put_row(SqSpill *spill, const SqFrame *frame, int row)
 }
 
 void
-sq_spill_write(SqSpill *spill, const SqFrame *frame, const uint64 *mask,
-			   const uint64 *hashes)
+sq_exec_spill_write(SqSpill *spill, const SqFrame *frame, const uint64 *mask,
+					const uint64 *hashes)
 {
 	SqHost *host = spill->exec->host;
 
@@ -152,7 +152,7 @@ struct SqSpillReader
 };
 
 SqSpillReader *
-sq_spill_reader_create(SqSpill *spill)
+sq_exec_spill_reader_create(SqSpill *spill)
 {
 	SqSpillReader *reader = palloc0(sizeof(SqSpillReader));
 	SqExec *exec = spill->exec;
@@ -168,7 +168,7 @@ sq_spill_reader_create(SqSpill *spill)
 }
 
 void
-sq_spill_rewind(SqSpillReader *reader, SqSpill *spill, int file)
+sq_exec_spill_rewind(SqSpillReader *reader, SqSpill *spill, int file)
 {
 	SqHost *host = reader->exec->host;
 
@@ -235,7 +235,7 @@ read_row(SqSpillReader *reader, int row)
 }
 
 bool
-sq_spill_read(SqSpillReader *reader, SqFrame *frame)
+sq_exec_spill_read(SqSpillReader *reader, SqFrame *frame)
 {
 	int nrows = 0;
 

@@ -14,8 +14,8 @@
 #define ARENA_BLOCK (256 * 1024)
 
 void
-sq_store_init(SqStore *store, SqExec *exec, const SqColumn *templates,
-			  const int *slots, int ncolumns)
+sq_exec_store_init(SqStore *store, SqExec *exec, const SqColumn *templates,
+				   const int *slots, int ncolumns)
 {
 	store->exec = exec;
 	store->ncolumns = ncolumns;
@@ -29,7 +29,7 @@ sq_store_init(SqStore *store, SqExec *exec, const SqColumn *templates,
 }
 
 void
-sq_store_clear(SqStore *store)
+sq_exec_store_clear(SqStore *store)
 {
 	sq_arena_reset(store->arena);
 	store->count = 0;
@@ -37,7 +37,7 @@ sq_store_clear(SqStore *store)
 }
 
 size_t
-sq_store_size(const SqStore *store)
+sq_exec_store_size(const SqStore *store)
 {
 	return sq_arena_size(store->arena);
 }
@@ -57,8 +57,8 @@ add_chunk(SqStore *store)
 	if (store->nchunks == store->maxchunks)
 	{
 		store->maxchunks *= 2;
-		store->chunks = sq_array_resize(store->chunks,
-										store->maxchunks * sizeof(SqColumn *));
+		store->chunks = sq_base_resize(store->chunks,
+									   store->maxchunks * sizeof(SqColumn *));
 	}
 	for (int c = 0; c < store->ncolumns; c++)
 	{
@@ -111,7 +111,7 @@ keep_value(SqStore *store, int c, SqColumn *to, int row)
 }
 
 uint32
-sq_store_add(SqStore *store, const SqColumn *const *columns, int row)
+sq_exec_store_add(SqStore *store, const SqColumn *const *columns, int row)
 {
 	uint32 entry = store->count++;
 
@@ -119,7 +119,7 @@ sq_store_add(SqStore *store, const SqColumn *const *columns, int row)
 		add_chunk(store);
 	for (int c = 0; c < store->ncolumns; c++)
 	{
-		SqColumn *to = sq_store_column(store, entry, c);
+		SqColumn *to = sq_exec_store_column(store, entry, c);
 
 		sq_copy_value(to, SQ_STORE_ROW(entry), columns[c], row);
 		keep_value(store, c, to, SQ_STORE_ROW(entry));

@@ -472,10 +472,10 @@ image_of(const SqKeyedShape *shape, const SqKeyedPart *part, Datum value,
 	switch (part->image)
 	{
 		case SQ_KEYED_FLOAT:
-			cell->word =
-				sq_float_image(shape->places[part->attr].typlen == sizeof(float4)
-								? (float8) DatumGetFloat4(value)
-								: DatumGetFloat8(value));
+			cell->word = sq_float_image(shape->places[part->attr].typlen ==
+												sizeof(float4)
+											? (float8) DatumGetFloat4(value)
+											: DatumGetFloat8(value));
 			break;
 		case SQ_KEYED_NUMERIC:
 			normal = numeric_normalize(DatumGetNumeric(value));

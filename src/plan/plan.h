@@ -46,61 +46,58 @@ typedef enum SqExprKind
 /*
  * What a CALL does. Lanes: i word, f float, t text. A comparison is a TRUTH;
  * the other results have the type of the expression: int2, int4, int8 are
- * checked for its range, float4 is rounded to it.
+ * checked for its range, float4 is rounded to it. _T compare bytes, _B without
+ * spaces at the end (bpchar). _N are of NUMERIC: added and subtracted of one
+ * scale; a product has the sum of both scales; RESCALE is to no smaller one.
+ * The planner sees to it that results have at most SQ_NUMERIC_PRECISION digits.
  */
-#define SQ_OPS(X)                                                                \
-	X(EQ_I, "ii")                                                                \
-	X(NE_I, "ii")                                                                \
-	X(LT_I, "ii")                                                                \
-	X(LE_I, "ii")                                                                \
-	X(GT_I, "ii")                                                                \
-	X(GE_I, "ii")                                                                \
-	X(EQ_F, "ff")                                                                \
-	X(NE_F, "ff")                                                                \
-	X(LT_F, "ff")                                                                \
-	X(LE_F, "ff")                                                                \
-	X(GT_F, "ff")                                                                \
-	X(GE_F, "ff")                                                                \
-	X(EQ_T, "tt")                                                                \
-	X(NE_T, "tt")                                                                \
-	X(LT_T, "tt")                                                                \
-	X(LE_T, "tt")                                                                \
-	X(GT_T, "tt")                                                                \
-	X(GE_T, "tt")                                                                \
-	/* bpchar: without spaces at the end */                                      \
-	X(EQ_B, "tt")                                                                \
-	X(NE_B, "tt")                                                                \
-	X(LT_B, "tt")                                                                \
-	X(LE_B, "tt")                                                                \
-	X(GT_B, "tt")                                                                \
-	X(GE_B, "tt")                                                                \
-	/* integers */                                                               \
-	X(ADD_I, "ii")                                                               \
-	X(SUB_I, "ii")                                                               \
-	X(MUL_I, "ii")                                                               \
-	X(DIV_I, "ii")                                                               \
-	X(MOD_I, "ii")                                                               \
-	X(NEG_I, "i")                                                                \
-	X(ABS_I, "i")                                                                \
-	X(CAST_I, "i")                                                               \
-	/* floats */                                                                 \
-	X(ADD_F, "ff")                                                               \
-	X(SUB_F, "ff")                                                               \
-	X(MUL_F, "ff")                                                               \
-	X(DIV_F, "ff")                                                               \
-	X(NEG_F, "f")                                                                \
-	X(ABS_F, "f")                                                                \
-	X(CAST_F, "f")                                                               \
-	X(FLOAT_I, "i")                                                              \
-	/* NUMERIC: add and subtract of one scale; a product has the sum of both   \
-	 * scales; RESCALE to no smaller a scale. The planner sees to it that      \
-	 * results have at most SQ_NUMERIC_PRECISION digits. */ \
-	X(ADD_N, "ii")                                                               \
-	X(SUB_N, "ii")                                                               \
-	X(MUL_N, "ii")                                                               \
-	X(NEG_N, "i")                                                                \
-	X(ABS_N, "i")                                                                \
-	X(RESCALE_N, "i")                                                            \
+#define SQ_OPS(X)                                                              \
+	X(EQ_I, "ii")                                                              \
+	X(NE_I, "ii")                                                              \
+	X(LT_I, "ii")                                                              \
+	X(LE_I, "ii")                                                              \
+	X(GT_I, "ii")                                                              \
+	X(GE_I, "ii")                                                              \
+	X(EQ_F, "ff")                                                              \
+	X(NE_F, "ff")                                                              \
+	X(LT_F, "ff")                                                              \
+	X(LE_F, "ff")                                                              \
+	X(GT_F, "ff")                                                              \
+	X(GE_F, "ff")                                                              \
+	X(EQ_T, "tt")                                                              \
+	X(NE_T, "tt")                                                              \
+	X(LT_T, "tt")                                                              \
+	X(LE_T, "tt")                                                              \
+	X(GT_T, "tt")                                                              \
+	X(GE_T, "tt")                                                              \
+	X(EQ_B, "tt")                                                              \
+	X(NE_B, "tt")                                                              \
+	X(LT_B, "tt")                                                              \
+	X(LE_B, "tt")                                                              \
+	X(GT_B, "tt")                                                              \
+	X(GE_B, "tt")                                                              \
+	X(ADD_I, "ii")                                                             \
+	X(SUB_I, "ii")                                                             \
+	X(MUL_I, "ii")                                                             \
+	X(DIV_I, "ii")                                                             \
+	X(MOD_I, "ii")                                                             \
+	X(NEG_I, "i")                                                              \
+	X(ABS_I, "i")                                                              \
+	X(CAST_I, "i")                                                             \
+	X(ADD_F, "ff")                                                             \
+	X(SUB_F, "ff")                                                             \
+	X(MUL_F, "ff")                                                             \
+	X(DIV_F, "ff")                                                             \
+	X(NEG_F, "f")                                                              \
+	X(ABS_F, "f")                                                              \
+	X(CAST_F, "f")                                                             \
+	X(FLOAT_I, "i")                                                            \
+	X(ADD_N, "ii")                                                             \
+	X(SUB_N, "ii")                                                             \
+	X(MUL_N, "ii")                                                             \
+	X(NEG_N, "i")                                                              \
+	X(ABS_N, "i")                                                              \
+	X(RESCALE_N, "i")                                                          \
 	X(NUMERIC_I, "i")
 
 typedef enum SqOp

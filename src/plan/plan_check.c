@@ -177,7 +177,7 @@ check_exprs(const SqPlan *plan, SqExpr **exprs, int count, const bool *there,
 
 static bool check_node(SqCheck *check, const SqNode *node, bool *there);
 
-/* What a node says its rows have must be there; only that is for those above. */
+/* What a node says its rows have must be there; only that is seen above. */
 static bool
 keep_slots(const SqPlan *plan, const SqNode *node, bool *there)
 {
