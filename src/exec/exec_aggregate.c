@@ -233,6 +233,8 @@ add_frame(SqAggregation *agg, const SqFrame *in)
 
 	memcpy(agg->mask, in->selected,
 		   SQ_BITMAP_WORDS(in->nrows) * sizeof(uint64));
+	if (node->nkeys == 0 && agg->store.count == 0)
+		add_group(agg, 0);
 	if (node->nkeys > 0)
 	{
 		sq_exec_keys_run(&agg->keys, in, agg->mask, &limit);
