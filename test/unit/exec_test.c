@@ -240,6 +240,154 @@ test_joins(void)
 	}
 }
 
+/* ---- Joins with kept tables ---- */
+
+#define TABLE_ROWS 400
+#define TABLE_SIZE ((size_t) 16 * 1024 * 1024)
+
+/* By number, which is the key, and by text, which is indexed. */
+static SqTableLayout *
+table_layout(void)
+{
+	static const SqTableColumn table_columns[EXEC_WIDTH] = {
+		{.kind = SQ_TABLE_WORD, .width = 4, .alignment = 4},
+		{.kind = SQ_TABLE_WORD, .width = 8, .alignment = 8},
+		{.kind = SQ_TABLE_VARLENA, .alignment = 4, .packable = true}};
+	static const SqTableIndexSpec indexes[2] = {{1, {0}}, {1, {2}}};
+
+	return sq_table_layout_create(table_columns, EXEC_WIDTH, indexes, 2);
+}
+
+static void
+put_row(SqTableWriter *writer, const ExecRow *row)
+{
+	SqTableCell cells[EXEC_WIDTH];
+	SqError error;
+
+	for (int c = 0; c < EXEC_WIDTH; c++)
+		cells[c] = (SqTableCell){.null = !row->there[c]};
+	cells[0].word = row->number;
+	memcpy(&cells[1].word, &row->real, sizeof(double));
+	cells[2].bytes = (SqSlice){row->text, strlen(row->text)};
+	if (sq_table_put(writer, cells, &error) != SQ_OK)
+		CHECK_NAMED(false, "%s", error.message);
+}
+
+/* The same rows as an array and as a table, whose view is opened. */
+static void
+make_table(ExecRow *rows, SqTableView *view)
+{
+	SqTableLayout *layout = table_layout();
+	SqTableArena *arena = sq_table_arena_init(
+		aligned_alloc(64, TABLE_SIZE), TABLE_SIZE, 2, 2, exec_random(1000));
+	SqTableWriter *writer = sq_table_writer_open(arena, 0, layout);
+
+	for (int i = 0; i < TABLE_ROWS; i++)
+	{
+		rows[i] = exec_random_row(40);
+		rows[i].there[0] = true;
+		rows[i].number = i;
+		put_row(writer, &rows[i]);
+	}
+	sq_table_publish(writer);
+	CHECK(sq_table_view_open(view, arena, 0, layout,
+							 sq_table_reader_at(arena, 0)));
+}
+
+/* The same model for a join by text alone. */
+static void
+model_text_join(const Case *c, ExecResult *result)
+{
+	bool pairs = c->type < SQ_JOIN_SEMI;
+
+	for (int o = 0; o < c->nouter; o++)
+	{
+		const ExecRow *a = &c->outer[o];
+		bool any = false;
+
+		for (int i = 0; i < c->ninner; i++)
+		{
+			const ExecRow *b = &c->inner[i];
+
+			if (!a->there[2] || !b->there[2] || strcmp(a->text, b->text) != 0 ||
+				!matches(a, b, 0, c->condition))
+				continue;
+			any = true;
+			if (pairs)
+				add_pair(result, a, b, true);
+		}
+		if (c->type == SQ_JOIN_SEMI ? any : c->type == SQ_JOIN_ANTI && !any)
+			add_pair(result, a, NULL, false);
+		if (!any && c->type == SQ_JOIN_LEFT)
+			add_pair(result, a, NULL, true);
+	}
+}
+
+static void
+check_lookup(const Case *c, int index, const SqTableView *view)
+{
+	static const int table_slots[EXEC_WIDTH] = {0, 1, 2};
+	SqPlan *plan = join_plan(c);
+	SqNode *node = plan->root;
+	SqExecRelation relations[2] = {
+		{.source = exec_source(c->outer, c->nouter, 0)},
+		{.view = view, .columns = table_slots}};
+	SqExecOptions options = {.memory = SIZE_MAX};
+	ExecResult wanted = {0};
+	ExecResult got = {0};
+	SqError error;
+	bool good;
+
+	node->method = SQ_METHOD_LOOKUP;
+	node->inner = NULL;
+	node->inner_keys = NULL;
+	node->index = index;
+	node->relation = 1;
+	node->nfilled = EXEC_WIDTH;
+	node->filled = exec_slots(EXEC_WIDTH, EXEC_WIDTH);
+	plan->nnodes = 2;
+	if (index == 1)
+		node->keys[0] = exec_slot(SQ_TYPE_TEXT, 2);
+	plan = through_bytes(plan);
+	if (index == 1)
+		model_text_join(c, &wanted);
+	else
+		model_join(c, &wanted);
+	good = exec_run(sq_exec_create(plan, relations, &host.host, &options), plan,
+					&got, &error);
+	CHECK_NAMED(good && exec_same(&got, &wanted),
+				"lookup by index %d: join type %d, condition %d", index,
+				c->type, c->condition);
+	exec_free(&wanted);
+	exec_free(&got);
+}
+
+static void
+test_lookups(void)
+{
+	static const SqJoinType kinds[] = {SQ_JOIN_INNER, SQ_JOIN_LEFT,
+									   SQ_JOIN_SEMI, SQ_JOIN_ANTI};
+	ExecRow inner[TABLE_ROWS];
+	ExecRow *outer = random_rows(1500, 2 * TABLE_ROWS);
+	ExecRow *narrow = random_rows(300, 40);
+	SqTableView view;
+
+	make_table(inner, &view);
+	for (int k = 0; k < lengthof(kinds); k++)
+		for (int condition = 0; condition < 2; condition++)
+		{
+			Case c = {kinds[k], 1,     condition != 0, outer,
+					  1500,     inner, TABLE_ROWS};
+
+			check_lookup(&c, 0, &view);
+			c.outer = narrow;
+			c.nouter = 300;
+			check_lookup(&c, 1, &view);
+		}
+	free(outer);
+	free(narrow);
+}
+
 /* ---- Aggregates ---- */
 
 /* count(*), sum(number), max(text) of all rows, or by number. */
@@ -434,6 +582,7 @@ main(int argc, char **argv)
 	exec_seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 20261124;
 	printf("# seed %llu\n", (unsigned long long) exec_seed);
 	test_joins();
+	test_lookups();
 	test_groups();
 	test_fault();
 	test_damage();
