@@ -13,6 +13,8 @@ CREATE FOREIGN TABLE p (n int, part int OPTIONS (metadata 'partition'),
 SELECT count(*), count(DISTINCT n), sum(n) FROM p;
 CREATE TABLE parallel_heap AS SELECT * FROM p;
 ANALYZE p;
+-- PostgreSQL's own aggregates are what is shared
+SET streamsql.enable_native_aggregate = off;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET max_parallel_workers_per_gather = 2;

@@ -97,7 +97,7 @@ static const struct config_enum_entry native_requirements[] = {
 	{NULL, 0, false},
 };
 
-/* Nothing is native yet, and it would be said of no statement. */
+/* Joins are never native yet: it could be said of few statements. */
 static bool
 check_requirement(int *value, void **extra, GucSource source)
 {
@@ -105,8 +105,7 @@ check_requirement(int *value, void **extra, GucSource source)
 		return true;
 	GUC_check_errcode(ERRCODE_FEATURE_NOT_SUPPORTED);
 	GUC_check_errmsg("streamsql.debug_require_native cannot be \"require\"");
-	GUC_check_errdetail("This version runs conditions, joins and aggregates in "
-						"PostgreSQL's executor.");
+	GUC_check_errdetail("This version runs joins in PostgreSQL's executor.");
 	return false;
 }
 

@@ -9,10 +9,32 @@
 
 /* The user whose rights a scan runs with (0: the current one). */
 #if PG_VERSION_NUM >= 160000
-#define SQ_SCAN_USER(estate, plan) ((plan)->checkAsUser)
+#define SQ_SCAN_USER(estate, plan, relid) ((plan)->checkAsUser)
 #else
-#define SQ_SCAN_USER(estate, plan)                                             \
-	(exec_rt_fetch((plan)->scan.scanrelid, (estate))->checkAsUser)
+#define SQ_SCAN_USER(estate, plan, relid)                                      \
+	(exec_rt_fetch(relid, (estate))->checkAsUser)
+#endif
+
+/* The base relations of a scan that is of more than one, or of groups. */
+#if PG_VERSION_NUM >= 160000
+#define SQ_SCAN_RELIDS(plan) ((plan)->fs_base_relids)
+#else
+#define SQ_SCAN_RELIDS(plan) ((plan)->fs_relids)
+#endif
+
+/* create_foreign_upper_path without order or outer path. */
+#if PG_VERSION_NUM >= 180000
+#define SQ_CREATE_UPPER_PATH(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, NIL, \
+							  NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define SQ_CREATE_UPPER_PATH(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL,    \
+							  NULL, NIL, private)
+#else
+#define SQ_CREATE_UPPER_PATH(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL,    \
+							  NULL, private)
 #endif
 
 /* create_foreignscan_path for a base relation without pushed-down joins. */

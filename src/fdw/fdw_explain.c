@@ -201,12 +201,8 @@ explain_seek(ForeignScanState *node, const SqScan *scan, ExplainState *es)
 }
 
 void
-sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es)
+sq_fdw_explain_reading(const SqScan *scan, ExplainState *es)
 {
-	SqScan *scan = node->fdw_state;
-
-	ExplainPropertyText("Topic", scan->rel->topic, es);
-	explain_seek(node, scan, es);
 	if (!es->analyze)
 	{
 		explain_constants(scan, es);
@@ -214,4 +210,14 @@ sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es)
 	}
 	explain_ranges(scan, es);
 	explain_stats(scan, es);
+}
+
+void
+sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	SqScan *scan = node->fdw_state;
+
+	ExplainPropertyText("Topic", scan->rel->topic, es);
+	explain_seek(node, scan, es);
+	sq_fdw_explain_reading(scan, es);
 }

@@ -10,6 +10,9 @@
 #include "commands/explain.h"
 #include "nodes/execnodes.h"
 
+struct SqScan;
+/* What a scan reads or has read. */
+extern void sq_fdw_explain_reading(const struct SqScan *scan, ExplainState *es);
 extern void sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es);
 
 #endif

@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "fdw/fdw_analyze.h"
 #include "fdw/fdw_kind.h"
+#include "fdw/fdw_native.h"
 #include "fdw/fdw_scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
@@ -73,9 +74,15 @@ static ForeignScan *
 get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *path,
 		 List *tlist, List *scan_clauses, Plan *outer_plan)
 {
-	const SqFdwKind *kind = kind_in(baserel->fdw_private);
-	List *clauses = extract_actual_clauses(scan_clauses, false);
-	List *private = list_make2(
+	const SqFdwKind *kind;
+	List *clauses;
+	List *private;
+
+	if (IS_UPPER_REL(baserel))
+		return sq_fdw_native_plan(root, path, tlist);
+	kind = kind_in(baserel->fdw_private);
+	clauses = extract_actual_clauses(scan_clauses, false);
+	private = list_make2(
 		makeInteger(kind == &sq_fdw_kind_table ? SQ_KIND_TABLE
 											   : SQ_KIND_STREAM),
 		sq_fdw_wanted_attributes(baserel, baserel->max_attr, clauses));
@@ -92,9 +99,12 @@ static void
 begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	int kind = intVal(list_nth(plan->fdw_private, SQ_PLAN_KIND));
 
-	kind_of(intVal(list_nth(plan->fdw_private, SQ_PLAN_KIND)))
-		->begin(node, eflags);
+	if (kind == SQ_PLAN_NATIVE)
+		sq_fdw_kind_native.begin(node, eflags);
+	else
+		kind_of(kind)->begin(node, eflags);
 }
 
 static TupleTableSlot *
@@ -145,6 +155,7 @@ streamsql_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = get_rel_size;
 	routine->GetForeignPaths = get_paths;
 	routine->GetForeignPlan = get_plan;
+	routine->GetForeignUpperPaths = sq_fdw_native_upper_paths;
 	routine->BeginForeignScan = begin;
 	routine->IterateForeignScan = iterate;
 	routine->ReScanForeignScan = rescan;

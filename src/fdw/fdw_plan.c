@@ -158,7 +158,7 @@ add_shared_path(PlannerInfo *root, RelOptInfo *baserel)
 }
 
 static bool
-is_seek_source(SqSource source)
+is_seek_source(SqAttributeSource source)
 {
 	return source == SQ_SOURCE_PARTITION || source == SQ_SOURCE_OFFSET ||
 		   source == SQ_SOURCE_TIMESTAMP;

@@ -32,13 +32,18 @@ Oid
 sq_fdw_scan_user(ForeignScanState *node)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Oid user = SQ_SCAN_USER(node->ss.ps.state, plan);
+	Index relid = plan->scan.scanrelid;
+	Oid user;
+
+	if (relid == 0)
+		relid = bms_next_member(SQ_SCAN_RELIDS(plan), -1);
+	user = SQ_SCAN_USER(node->ss.ps.state, plan, relid);
 
 	return OidIsValid(user) ? user : GetUserId();
 }
 
-static Bitmapset *
-list_to_set(List *list)
+Bitmapset *
+sq_fdw_attribute_set(List *list)
 {
 	Bitmapset *result = NULL;
 	ListCell *cell;
@@ -55,28 +60,41 @@ is_worker_scan(ForeignScanState *node)
 	return IsParallelWorker() && node->ss.ps.plan->parallel_aware;
 }
 
+void
+sq_fdw_scan_init(SqScan *scan, Relation relation, Oid userid, Bitmapset *attrs,
+				 const SqSeekSource *seek)
+{
+	scan->rel = sq_feed_relation_load(relation);
+	scan->userid = userid;
+	scan->attrs = attrs;
+	scan->seek_clauses = seek->clauses;
+	scan->seek = sq_fdw_seek_compile(scan->rel, seek->relid, seek->clauses,
+									 seek->parent);
+	if (seek->parent == NULL)
+		return;
+	scan->region_context = AllocSetContextCreate(
+		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
+	scan->feed = sq_feed_create(scan->rel, scan->userid, scan->attrs);
+	scan->converter = sq_feed_converter_create(scan->feed);
+}
+
 static void
 begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	bool explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
 	SqScan *scan = palloc0(sizeof(SqScan));
+	SqSeekSource seek = {plan->scan.scanrelid, plan->fdw_exprs,
+						 explain_only ? NULL : &node->ss.ps};
 
 	node->fdw_state = scan;
 	scan->kind = &sq_fdw_kind_stream;
-	scan->rel = sq_feed_relation_load(node->ss.ss_currentRelation);
-	scan->userid = sq_fdw_scan_user(node);
-	scan->attrs = list_to_set(list_nth(plan->fdw_private, SQ_PLAN_ATTRIBUTES));
-	scan->seek_clauses = plan->fdw_exprs;
-	scan->seek =
-		sq_fdw_seek_compile(scan->rel, plan->scan.scanrelid, plan->fdw_exprs,
-							explain_only ? NULL : &node->ss.ps);
+	sq_fdw_scan_init(
+		scan, node->ss.ss_currentRelation, sq_fdw_scan_user(node),
+		sq_fdw_attribute_set(list_nth(plan->fdw_private, SQ_PLAN_ATTRIBUTES)),
+		&seek);
 	if (explain_only)
 		return;
-	scan->region_context = AllocSetContextCreate(
-		CurrentMemoryContext, "streamsql ranges", ALLOCSET_SMALL_SIZES);
-	scan->feed = sq_feed_create(scan->rel, scan->userid, scan->attrs);
-	scan->converter = sq_feed_converter_create(scan->feed);
 	scan->filter = sq_fdw_filter_compile(scan->feed, plan->scan.scanrelid,
 										 plan->scan.plan.qual, &node->ss.ps);
 	if (!is_worker_scan(node))
@@ -107,9 +125,8 @@ ask_times(SqScan *scan, SqKafkaTime *times, int count)
 
 /* Ranges of the current parameters into scan->ranges. */
 static void
-make_ranges(ForeignScanState *node)
+make_ranges(SqScan *scan, ExprContext *econtext)
 {
-	SqScan *scan = node->fdw_state;
 	const SqTopicState *topic = scan->topic;
 	MemoryContext old;
 	SqRegion region;
@@ -118,7 +135,7 @@ make_ranges(ForeignScanState *node)
 
 	MemoryContextReset(scan->region_context);
 	old = MemoryContextSwitchTo(scan->region_context);
-	region = sq_fdw_seek_region(scan->seek, node->ss.ps.ps_ExprContext);
+	region = sq_fdw_seek_region(scan->seek, econtext);
 	times = sq_fdw_region_times(&region, topic->watermarks, topic->npartitions,
 								&ntimes);
 	if (ntimes > 0)
@@ -174,14 +191,10 @@ start_partition(SqScan *scan)
 	}
 }
 
-/* Start reading with the parameters as they are; false if nothing is to be
- * read. */
-static bool
-start_reading(ForeignScanState *node)
+bool
+sq_fdw_scan_start(SqScan *scan, ExprContext *econtext)
 {
-	SqScan *scan = node->fdw_state;
-
-	make_ranges(node);
+	make_ranges(scan, econtext);
 	scan->started = true;
 	if (scan->filter != NULL)
 		sq_fdw_filter_restart(scan->filter);
@@ -200,7 +213,8 @@ iterate_scan(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
 	ExecClearTuple(slot);
-	if (unlikely(!scan->started) && !start_reading(node))
+	if (unlikely(!scan->started) &&
+		!sq_fdw_scan_start(scan, node->ss.ps.ps_ExprContext))
 		return slot;
 	for (;;)
 	{

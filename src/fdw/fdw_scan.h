@@ -55,6 +55,24 @@ typedef struct SqScan
 	bool started; /* ranges are those of the current parameters */
 } SqScan;
 
+/* What narrows a scan: clauses on the relation by this number. parent is the
+ * node that has their parameters; NULL: only EXPLAIN wants to know. */
+typedef struct SqSeekSource
+{
+	Index relid;
+	List *clauses;
+	PlanState *parent;
+} SqSeekSource;
+
+/* Set up a scan of a relation for a user: everything but filter and topic. */
+extern void sq_fdw_scan_init(SqScan *scan, Relation relation, Oid userid,
+							 Bitmapset *attrs, const SqSeekSource *seek);
+/* Start reading with the parameters as they are; false if nothing is to be
+ * read. */
+extern bool sq_fdw_scan_start(SqScan *scan, ExprContext *econtext);
+/* The set of an integer list. */
+extern Bitmapset *sq_fdw_attribute_set(List *list);
+
 /* PostgreSQL's callbacks that only streams have: tables are not shared. */
 extern void sq_fdw_shutdown_scan(ForeignScanState *node);
 extern Size sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt);

@@ -410,7 +410,7 @@ static const SqWord epochs[] = {
 };
 
 const char *
-sq_feed_option_metadata(SqSource source)
+sq_feed_option_metadata(SqAttributeSource source)
 {
 	for (int i = 0; i < lengthof(metadata_words); i++)
 		if (metadata_words[i].value == (int) source)
@@ -446,7 +446,8 @@ refuse_pair(const char *first, const char *second)
 
 /* metadata, header and key each say where the value comes from. */
 static void
-set_source(SqColumnOptions *column, const char *option, SqSource source)
+set_source(SqColumnOptions *column, const char *option,
+		   SqAttributeSource source)
 {
 	const char *earlier = source_option(column);
 

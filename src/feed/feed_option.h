@@ -45,7 +45,7 @@ typedef struct SqTableOptions
 
 typedef struct SqColumnOptions
 {
-	SqSource source; /* VALUE unless an option says otherwise */
+	SqAttributeSource source; /* VALUE unless an option says otherwise */
 	const char *header;
 	bool has_path;
 	SqPath path;
@@ -63,6 +63,6 @@ extern SqColumnOptions sq_feed_option_column(List *options);
 extern void sq_feed_option_wrapper(List *options);
 
 /* The word of option metadata that stands for a source. */
-extern const char *sq_feed_option_metadata(SqSource source);
+extern const char *sq_feed_option_metadata(SqAttributeSource source);
 
 #endif

@@ -80,7 +80,7 @@ headers_type(void)
 
 /* The types a column of this source may have. */
 static int
-source_types(SqSource source, Oid types[2])
+source_types(SqAttributeSource source, Oid types[2])
 {
 	switch (source)
 	{

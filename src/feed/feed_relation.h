@@ -36,7 +36,7 @@ typedef enum SqKeySource
 } SqKeySource;
 
 /* Where a column's value comes from. */
-typedef enum SqSource
+typedef enum SqAttributeSource
 {
 	SQ_SOURCE_NONE,  /* a dropped column */
 	SQ_SOURCE_VALUE, /* a field of the value */
@@ -51,7 +51,7 @@ typedef enum SqSource
 	SQ_SOURCE_HEADERS,
 	SQ_SOURCE_TOPIC,
 	SQ_SOURCE_ERROR
-} SqSource;
+} SqAttributeSource;
 
 typedef struct SqAttribute
 {
@@ -59,7 +59,7 @@ typedef struct SqAttribute
 	Oid type;
 	int32 typmod;
 	Oid collation;
-	SqSource source;
+	SqAttributeSource source;
 	bool key;           /* (part of) the key of a record or table, from
 						 * wherever it comes */
 	bool index;         /* kind table: rows are found by it */

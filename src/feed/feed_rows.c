@@ -58,7 +58,7 @@ close_decoders(void *arg)
 
 /* Open a decoder for the fields that come from one source, if any. */
 static SqDecoder *
-open_decoder(SqFeed *feed, SqSource source, SqFormat format,
+open_decoder(SqFeed *feed, SqAttributeSource source, SqFormat format,
 			 const SqColumn *columns)
 {
 	const SqRelation *rel = feed->rel;

@@ -1,0 +1,155 @@
+--
+-- Aggregates that run natively: plan, answers, and the answers of PostgreSQL's
+-- executor over the same topic and over a heap copy.
+--
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+\getenv bootstrap STREAMSQL_BOOTSTRAP
+\! "$STREAMSQL_FILL" test/data/native_aggregate.fill
+CREATE SERVER native_aggregate FOREIGN DATA WRAPPER streamsql
+	OPTIONS (bootstrap_servers :'bootstrap');
+CREATE FOREIGN TABLE na_s (id int, g text, i int, b bigint, s smallint,
+	m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool, d date,
+	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'))
+	SERVER native_aggregate OPTIONS (topic 'native_aggregate');
+CREATE FOREIGN TABLE na_t (id int OPTIONS (key 'true'), g text, i int, b bigint,
+	s smallint, m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool,
+	d date, u numeric, z timestamptz, c char(3),
+	part int OPTIONS (metadata 'partition'))
+	SERVER native_aggregate
+	OPTIONS (kind 'table', topic 'native_aggregate', key_format 'raw');
+CREATE TABLE heap AS SELECT * FROM na_s;
+-- the plan, with and without execution
+EXPLAIN (COSTS OFF) SELECT g, count(*) FROM na_s WHERE i > 1 GROUP BY g;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+	SELECT g, sum(m) FROM na_t WHERE i > 1 GROUP BY g;
+-- ten times 0.10 are 1.00; no rows are one group without keys, none with
+SELECT sum(m), avg(m), count(m), count(*) FROM na_s WHERE g = 'ten';
+SELECT count(*), count(i), sum(i), max(t), bool_or(ok) FROM na_s WHERE id < 0;
+SELECT g, count(*) FROM na_s WHERE id < 0 GROUP BY g;
+-- NULL is a group of its own, and is not counted
+SELECT g, count(*), count(i), sum(i), min(t), max(t) FROM na_s
+	WHERE id < 40 GROUP BY g ORDER BY g;
+-- errors are PostgreSQL's, and none of rows that a condition removed before
+SELECT sum(10 / i) FROM na_s;
+SELECT sum(10 / i) FROM na_s WHERE i <> 0 AND i <> 2147483647;
+SELECT count(i + 1) FROM na_s;
+SELECT sum(b) FROM na_s WHERE b > 0;
+-- everything else: native or not, the same as PostgreSQL and as a heap copy
+CREATE FUNCTION na_run(query text, requirement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	PERFORM set_config('streamsql.debug_require_native', requirement, true);
+	EXECUTE format('SELECT string_agg(x::text, E''\n'' ORDER BY x::text COLLATE "C") FROM (%s) x', query)
+		INTO result;
+	PERFORM set_config('streamsql.debug_require_native', 'allow', true);
+	RETURN coalesce(result, '');
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END
+$$;
+CREATE FUNCTION na_check(query text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	native bool;
+	same bool := true;
+	of text;
+	answer text;
+BEGIN
+	FOREACH of IN ARRAY ARRAY['na_s', 'na_t'] LOOP
+		native := false;
+		FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || replace(query, '$', of) LOOP
+			native := native OR line LIKE '%Native Plan%';
+		END LOOP;
+		answer := na_run(replace(query, '$', of), 'allow');
+		same := same AND answer = na_run(replace(query, '$', of), 'forbid')
+			AND answer = na_run(replace(query, '$', 'heap'), 'allow');
+	END LOOP;
+	RETURN format('%s, %s', CASE WHEN native THEN 'native' ELSE 'not native' END,
+		CASE WHEN same THEN 'same' ELSE 'DIFFERENT' END);
+END
+$$;
+CREATE TABLE na_aggregates AS SELECT * FROM unnest(ARRAY[
+	'count(*)', 'count(u)', 'sum(i)', 'sum(s)', 'sum(m)', 'sum(b)', 'avg(i)',
+	'avg(s)', 'avg(b)', 'avg(m)', 'sum(x)', 'avg(x)', 'sum(f)', 'avg(f)',
+	'min(i)', 'max(b)', 'min(m)', 'max(m)', 'min(x)', 'max(f)', 'min(t)',
+	'max(t)', 'min(d)', 'max(z)', 'bool_and(ok)', 'bool_or(ok)', 'every(ok)',
+	'round(stddev(x)::numeric, 6)', 'round(var_pop(x)::numeric, 6)', 'round(var_samp(x)::numeric, 6)', 'round(stddev_pop(x)::numeric, 6)',
+	'count(*) FILTER (WHERE ok)', 'sum(i) FILTER (WHERE m > 10)',
+	'sum(CASE WHEN ok THEN i ELSE s END)', 'sum(coalesce(i, 0))',
+	'sum(m + 1)', 'sum(m - 0.5)', 'sum(-m)', 'sum(s * 2)', 'max(m * 1.5)',
+	'sum(m * s)', 'avg(m + m)', 'sum(x * 2)', 'sum(i::bigint * s)',
+	'sum(coalesce(m, 0))', 'sum(coalesce(m, 0.00))', 'sum(abs(i))',
+	'count(DISTINCT i)', 'string_agg(t, '','' ORDER BY id)', 'sum(u)',
+	'min(c)', 'sum(length(t))', 'count(i / nullif(s, 0))', 'sum(i / s)']) AS a;
+CREATE TABLE na_groups AS SELECT * FROM unnest(ARRAY['g', 'i', 'm', 'x', 'f',
+	't', 'ok', 'd', 'z', 'c', 'part', 'g, ok', 'i % 3', 'm > 10', 'u',
+	'i IS NULL', 'upper(g)', 's + 1']) AS k;
+CREATE TABLE na_conditions AS SELECT * FROM unnest(ARRAY[
+	'i > 5', 'm >= 10', 'm = 12.5', 'm < 12.505', 'x <> 0', 'f = 1.5',
+	't = ''a''', 't < ''b''', 't IN (''a'', ''b'', NULL)', 'i NOT IN (1, 2)',
+	'i NOT IN (1, NULL)', 'ok', 'NOT ok', 'ok IS NOT TRUE', 'ok IS UNKNOWN',
+	'g IS NULL OR i = 3', 'd = date ''2026-01-01''', 'z > ''2026-01-01''',
+	'i IS DISTINCT FROM 3', 'c = ''a''', 'c = ''a  ''', 'g LIKE ''g%''',
+	'm = ''NaN''', 'm < ''NaN''', 'x = ''NaN''', 'x < ''NaN''', 'i = b',
+	's = i', 'm = i', 'x > f', 'part = 0', 'u > 1', 'i <> 0 AND 10 / i > 2',
+	'true', 'false', 'id BETWEEN 10 AND 20', 'CASE WHEN i = 0 THEN true ELSE 10 / i > 2 END',
+	'id IN (SELECT 3 UNION SELECT 4)', 'i = (SELECT 3)', 'random() >= 0']) AS w;
+SELECT a, na_check(format('SELECT g, %s AS a FROM $ GROUP BY g', a))
+	FROM na_aggregates;
+SELECT k, na_check(format('SELECT %s, count(*), sum(s) FROM $ GROUP BY %1$s', k))
+	FROM na_groups;
+SELECT w, na_check(format('SELECT count(*), sum(id) FROM $ WHERE %s', w))
+	FROM na_conditions;
+-- HAVING, expressions of aggregates, subqueries, parameters, rescans
+SELECT q, na_check(q) FROM unnest(ARRAY[
+	'SELECT g, sum(i) + 1, g || ''x'' FROM $ GROUP BY g HAVING count(*) > 3',
+	'SELECT g FROM $ GROUP BY g HAVING sum(m) > (SELECT avg(m) FROM $)',
+	'SELECT DISTINCT g FROM $',
+	'SELECT g, count(*) OVER () FROM $ GROUP BY g',
+	'SELECT max(n) FROM (SELECT g, count(*) AS n FROM $ GROUP BY g) x',
+	'SELECT y, (SELECT count(*) FROM $ WHERE i = y) FROM generate_series(0, 5) y',
+	'SELECT y, n FROM generate_series(0, 5) y, LATERAL (SELECT sum(s) AS n FROM $ WHERE i > y) x',
+	'SELECT g, count(*) FROM $ GROUP BY ROLLUP (g)',
+	'SELECT count(*) FROM $ WHERE EXISTS (SELECT 1)',
+	'SELECT 1 FROM $ HAVING count(*) > 3',
+	'SELECT count(*) FROM $ a JOIN $ b ON a.id = b.id']) AS q;
+SET plan_cache_mode = force_generic_plan;
+PREPARE na_p(int, text, timestamptz) AS SELECT count(*), sum(s) FROM na_s
+	WHERE i > $1 OR t = $2 OR z = $3;
+EXPLAIN (COSTS OFF) EXECUTE na_p(1, 'a', NULL);
+PREPARE na_h(int, text, timestamptz) AS SELECT count(*), sum(s) FROM heap
+	WHERE i > $1 OR t = $2 OR z = $3;
+EXECUTE na_p(3, 'a', '2026-01-01');
+EXECUTE na_h(3, 'a', '2026-01-01');
+EXECUTE na_p(NULL, NULL, NULL);
+EXECUTE na_h(NULL, NULL, NULL);
+RESET plan_cache_mode;
+-- groups beyond the memory go to files
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+SELECT na_check('SELECT id, t, count(*), sum(m), max(t) FROM $ GROUP BY id, t');
+RESET work_mem;
+RESET hash_mem_multiplier;
+-- settings
+SET streamsql.enable_native_filter = off;
+SELECT na_check('SELECT count(*) FROM $ WHERE i > 1');
+SELECT na_check('SELECT count(*) FROM $');
+SET streamsql.enable_native_aggregate = off;
+SELECT na_check('SELECT count(*) FROM $');
+RESET streamsql.enable_native_filter;
+RESET streamsql.enable_native_aggregate;
+-- broken values: rows before them count, the error names the place
+ALTER FOREIGN TABLE na_s ALTER g TYPE int;
+SELECT count(*), sum(g) FROM na_s;
+ALTER FOREIGN TABLE na_s OPTIONS (ADD on_error 'set_null');
+SELECT count(*), sum(g), sum(i) = (SELECT sum(i) FROM heap WHERE i < 100) AS same FROM na_s
+	WHERE i < 100;
+ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
+SELECT count(*) = (SELECT count(*) FROM heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
+DROP SERVER native_aggregate CASCADE;
+DROP TABLE heap, na_aggregates, na_groups, na_conditions;
+DROP FUNCTION na_run, na_check;
