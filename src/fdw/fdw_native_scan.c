@@ -17,7 +17,7 @@
 #include "executor/executor.h"
 #include "fdw/fdw_explain.h"
 #include "fdw/fdw_snapshot.h"
-#include "feed/feed_wait.h"
+#include "feed/feed.h"
 #include "guc.h"
 #include "keyed/keyed.h"
 #include "miscadmin.h"

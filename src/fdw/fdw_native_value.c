@@ -7,7 +7,7 @@
 #include "fdw/fdw_native.h"
 
 #include "catalog/pg_type_d.h"
-#include "feed/feed_relation.h"
+#include "feed/feed.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
@@ -151,6 +151,7 @@ sq_fdw_native_store(SqColumn *column, int row, Datum value)
 			break;
 		case SQ_TYPE_NUMERIC:
 			if (!sq_fdw_native_scale(value, column->scale, &word))
+				/* Not reached: its column has rounded it. */
 				elog(ERROR, "numeric value does not fit its column");
 			break;
 		case SQ_TYPE_FLOAT4:
