@@ -18,7 +18,7 @@ CREATE FOREIGN TABLE na_t (id int OPTIONS (key 'true'), g text, i int, b bigint,
 	part int OPTIONS (metadata 'partition'))
 	SERVER native_aggregate
 	OPTIONS (kind 'table', topic 'native_aggregate', key_format 'raw');
-CREATE TABLE heap AS SELECT * FROM na_s;
+CREATE TABLE na_heap AS SELECT * FROM na_s;
 -- the plan, with and without execution
 EXPLAIN (COSTS OFF) SELECT g, count(*) FROM na_s WHERE i > 1 GROUP BY g;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
@@ -66,7 +66,7 @@ BEGIN
 		END LOOP;
 		answer := na_run(replace(query, '$', of), 'allow');
 		same := same AND answer = na_run(replace(query, '$', of), 'forbid')
-			AND answer = na_run(replace(query, '$', 'heap'), 'allow');
+			AND answer = na_run(replace(query, '$', 'na_heap'), 'allow');
 	END LOOP;
 	RETURN format('%s, %s', CASE WHEN native THEN 'native' ELSE 'not native' END,
 		CASE WHEN same THEN 'same' ELSE 'DIFFERENT' END);
@@ -121,7 +121,7 @@ SET plan_cache_mode = force_generic_plan;
 PREPARE na_p(int, text, timestamptz) AS SELECT count(*), sum(s) FROM na_s
 	WHERE i > $1 OR t = $2 OR z = $3;
 EXPLAIN (COSTS OFF) EXECUTE na_p(1, 'a', NULL);
-PREPARE na_h(int, text, timestamptz) AS SELECT count(*), sum(s) FROM heap
+PREPARE na_h(int, text, timestamptz) AS SELECT count(*), sum(s) FROM na_heap
 	WHERE i > $1 OR t = $2 OR z = $3;
 EXECUTE na_p(3, 'a', '2026-01-01');
 EXECUTE na_h(3, 'a', '2026-01-01');
@@ -146,10 +146,10 @@ RESET streamsql.enable_native_aggregate;
 ALTER FOREIGN TABLE na_s ALTER g TYPE int;
 SELECT count(*), sum(g) FROM na_s;
 ALTER FOREIGN TABLE na_s OPTIONS (ADD on_error 'set_null');
-SELECT count(*), sum(g), sum(i) = (SELECT sum(i) FROM heap WHERE i < 100) AS same FROM na_s
+SELECT count(*), sum(g), sum(i) = (SELECT sum(i) FROM na_heap WHERE i < 100) AS same FROM na_s
 	WHERE i < 100;
 ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
-SELECT count(*) = (SELECT count(*) FROM heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
+SELECT count(*) = (SELECT count(*) FROM na_heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
 DROP SERVER native_aggregate CASCADE;
-DROP TABLE heap, na_aggregates, na_groups, na_conditions;
+DROP TABLE na_heap, na_aggregates, na_groups, na_conditions;
 DROP FUNCTION na_run, na_check;
