@@ -10,12 +10,14 @@ CREATE SERVER native_aggregate FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
 CREATE FOREIGN TABLE na_s (id int, g text, i int, b bigint, s smallint,
 	m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool, d date,
-	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'))
+	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'),
+	o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'))
 	SERVER native_aggregate OPTIONS (topic 'native_aggregate');
 CREATE FOREIGN TABLE na_t (id int OPTIONS (key 'true'), g text, i int, b bigint,
 	s smallint, m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool,
 	d date, u numeric, z timestamptz, c char(3),
-	part int OPTIONS (metadata 'partition'))
+	part int OPTIONS (metadata 'partition'),
+	o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'))
 	SERVER native_aggregate
 	OPTIONS (kind 'table', topic 'native_aggregate', key_format 'raw');
 CREATE TABLE na_heap AS SELECT * FROM na_s;
@@ -132,6 +134,18 @@ RESET plan_cache_mode;
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;
 SELECT na_check('SELECT id, t, count(*), sum(m), max(t) FROM $ GROUP BY id, t');
+-- ... with rows that hold values passed by value and by reference
+SELECT na_check('SELECT id, t, count(o), count(v), count(u) FROM $ GROUP BY id, t');
+CREATE FUNCTION na_files(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan;
+	RETURN CASE WHEN (plan->0->'Plan'->'Native Plan'->0->>'Files')::int > 0
+		THEN 'files' ELSE 'memory' END;
+END
+$$;
+SELECT na_files('SELECT id, t, count(o), count(v), count(u) FROM na_s GROUP BY id, t');
 RESET work_mem;
 RESET hash_mem_multiplier;
 -- settings
@@ -152,4 +166,4 @@ ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
 SELECT count(*) = (SELECT count(*) FROM na_heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
 DROP SERVER native_aggregate CASCADE;
 DROP TABLE na_heap, na_aggregates, na_groups, na_conditions;
-DROP FUNCTION na_run, na_check;
+DROP FUNCTION na_run, na_check, na_files;

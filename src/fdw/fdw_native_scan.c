@@ -26,6 +26,7 @@
 #include "portability/instr_time.h"
 #include "storage/buffile.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -36,7 +37,8 @@ typedef struct SqNativeState
 	ExprContext *econtext;
 	SqPlan *plan;
 	const SqNode *scan_node;
-	int *attrs; /* of the scan's slots */
+	int *attrs;                         /* of the scan's slots */
+	Form_pg_attribute *slot_attributes; /* by slot; NULL: made by a node */
 	int *output;
 	int noutput;
 	List *params;              /* of ExprState */
@@ -88,12 +90,14 @@ host_numeric(SqHost *host, int128 sum, int scale, int64 count)
 	return (int64) value;
 }
 
-/* Attributes that are Datums are used where they are, never kept: keys and
- * kept arguments have lanes. */
 static size_t
 host_datum_size(SqHost *host, int slot, int64 datum)
 {
-	return VARSIZE_ANY((struct varlena *) (uintptr_t) datum);
+	Form_pg_attribute attribute = state_of(host)->slot_attributes[slot];
+
+	if (attribute->attbyval)
+		return 0;
+	return datumGetSize((Datum) datum, false, attribute->attlen);
 }
 
 static int
@@ -188,6 +192,16 @@ read_plan(SqNativeState *state, List *private)
 	state->attrs = int_array(list_nth(private, SQ_PLAN_ATTRIBUTES));
 	state->output = int_array(list_nth(private, SQ_NATIVE_OUTPUT));
 	state->noutput = list_length(list_nth(private, SQ_NATIVE_OUTPUT));
+}
+
+static void
+find_slot_attributes(SqNativeState *state, Relation relation)
+{
+	state->slot_attributes =
+		palloc0(Max(state->plan->nslots, 1) * sizeof(Form_pg_attribute));
+	for (int c = 0; c < state->scan_node->nfilled; c++)
+		state->slot_attributes[state->scan_node->filled[c]] =
+			TupleDescAttr(RelationGetDescr(relation), state->attrs[c]);
 }
 
 static uint64
@@ -292,6 +306,7 @@ begin_native(ForeignScanState *node, int eflags)
 	state->host.ops = &host_ops;
 	state->econtext = node->ss.ps.ps_ExprContext;
 	read_plan(state, private);
+	find_slot_attributes(state, relation);
 	if (sq_feed_relation_kind(RelationGetRelid(relation)) == SQ_KIND_TABLE)
 		begin_table(node, state, relation, explain_only);
 	else
