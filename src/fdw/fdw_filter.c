@@ -25,10 +25,8 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/pg_locale.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -157,19 +155,8 @@ may_fail_otherwise(const SqFeed *feed)
 	if (GetDatabaseEncoding() != PG_UTF8)
 		return true;
 	while ((a = bms_next_member(feed->attrs, a)) >= 0)
-		switch (feed->rel->attributes[a].source)
-		{
-			case SQ_SOURCE_VALUE:
-			case SQ_SOURCE_KEY:
-			case SQ_SOURCE_PARTITION:
-			case SQ_SOURCE_OFFSET:
-			case SQ_SOURCE_TIMESTAMP_TYPE:
-			case SQ_SOURCE_TOPIC:
-			case SQ_SOURCE_ERROR:
-				break;
-			default:
-				return true;
-		}
+		if (sq_feed_source_may_fail(feed->rel->attributes[a].source))
+			return true;
 	return false;
 }
 
@@ -205,28 +192,6 @@ sq_fdw_filter_compile(SqFeed *feed, Index relid, List *quals, PlanState *parent)
 
 /* ---- Values ---- */
 
-/* A numeric in units of a column's scale, if it is a whole number of them. */
-static bool
-scale_numeric(const SqColumn *column, Datum value, int64 *scaled)
-{
-	SqColumn scratch = *column;
-	uint64 bits[2] = {0, 0};
-	SqSlice slice;
-	Datum back;
-
-	scratch.valid = &bits[0];
-	scratch.pending = &bits[1];
-	scratch.i = scaled;
-	scratch.text = &slice;
-	slice.data = DatumGetCString(DirectFunctionCall1(numeric_out, value));
-	slice.length = strlen(slice.data);
-	sq_format_scalar(&scratch, 0, slice, NULL);
-	if (bits[0] == 0)
-		return false;
-	back = NumericGetDatum(int64_div_fast_to_numeric(*scaled, column->scale));
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, back, value));
-}
-
 static void
 set_value(SqCondition *condition, Datum value)
 {
@@ -243,8 +208,8 @@ set_value(SqCondition *condition, Datum value)
 			condition->number = DatumGetDateADT(value);
 			break;
 		case NUMERICOID:
-			condition->usable =
-				scale_numeric(condition->column, value, &condition->number);
+			condition->usable = sq_feed_numeric_word(
+				value, condition->column->scale, &condition->number);
 			break;
 		case TEXTOID:
 		{

@@ -74,14 +74,6 @@ extern bool sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
 
 /* The column kind that values of a type have in the executor. */
 extern SqColumn sq_fdw_native_type(Oid type, int32 typmod);
-/* Put a value of such a type into a row; texts point into the value. Throws
- * XX000 if a numeric does not fit, which its column has seen to. */
-extern void sq_fdw_native_store(SqColumn *column, int row, Datum value);
-/* A value that is there as a Datum, palloc'd in the current context. */
-extern Datum sq_fdw_native_datum(const SqColumn *column, int row);
-/* A numeric as an integer scaled by scale, false if it is none of at most
- * SQ_NUMERIC_PRECISION digits. */
-extern bool sq_fdw_native_scale(Datum value, int scale, int64 *word);
 /* sum / 10^scale (scale -1: NaN), over count if that is not 0. */
 extern Datum sq_fdw_native_numeric(int128 sum, int scale, int64 count);
 

@@ -76,7 +76,7 @@ host_param(SqHost *host, int number, SqColumn *out)
 
 	sq_bit_clear(out->valid, 0);
 	if (!isnull)
-		sq_fdw_native_store(out, 0, value);
+		sq_feed_column_store(out, 0, value);
 	MemoryContextSwitchTo(old);
 }
 
@@ -378,7 +378,7 @@ iterate_native(ForeignScanState *node)
 
 		slot->tts_isnull[c] = !sq_bit_get(column->valid, row);
 		slot->tts_values[c] =
-			slot->tts_isnull[c] ? (Datum) 0 : sq_fdw_native_datum(column, row);
+			slot->tts_isnull[c] ? (Datum) 0 : sq_feed_column_datum(column, row);
 	}
 	return ExecStoreVirtualTuple(slot);
 }

@@ -14,11 +14,9 @@
  */
 #include "fdw/fdw_native.h"
 
-#include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 /* Where the column of a slot comes from. */
 typedef struct SqStreamColumn
@@ -96,10 +94,7 @@ fill_metadata(SqStreamSource *s, SqStreamColumn *at)
 			sq_column_set_int(at->column, r, records[r].offset);
 		else if (records[r].timestamp_type == SQ_TIMESTAMP_NONE)
 			continue;
-		else if (pg_mul_s64_overflow(records[r].timestamp -
-										 SQ_EPOCH_SECONDS * 1000,
-									 1000, &us) ||
-				 !IS_VALID_TIMESTAMP(us))
+		else if (!sq_feed_record_time(&records[r], &us))
 			sq_bit_set(s->odd, r);
 		else
 			sq_column_set_int(at->column, r, us);
@@ -149,7 +144,7 @@ convert_row(SqStreamSource *s, int row)
 			continue;
 		sq_bit_clear(at->column->valid, row);
 		if (!s->nulls[at->attr])
-			sq_fdw_native_store(at->column, row, s->values[at->attr]);
+			sq_feed_column_store(at->column, row, s->values[at->attr]);
 	}
 	MemoryContextSwitchTo(old);
 	return there;
@@ -226,8 +221,6 @@ restart(SqSource *base)
 	s->scan->started = false;
 	s->done = false;
 	s->first = s->row = s->nrows = 0;
-	/* what the feed still has is of the time before */
-	s->scan->feed->row = s->scan->feed->nrows = 0;
 }
 
 /* ---- Creation ---- */
@@ -261,26 +254,6 @@ init_column(SqStreamSource *s, SqStreamColumn *at, const SqColumn *type)
 		s->converts_all = true;
 }
 
-/* Can making an attribute fail that no decoder has made? */
-static bool
-is_fallible(SqAttributeSource source)
-{
-	switch (source)
-	{
-		case SQ_SOURCE_NONE:
-		case SQ_SOURCE_VALUE:
-		case SQ_SOURCE_KEY:
-		case SQ_SOURCE_PARTITION:
-		case SQ_SOURCE_OFFSET:
-		case SQ_SOURCE_TIMESTAMP_TYPE:
-		case SQ_SOURCE_TOPIC:
-		case SQ_SOURCE_ERROR:
-			return false;
-		default:
-			return true;
-	}
-}
-
 SqSource *
 sq_fdw_stream_source(SqScan *scan, ExprContext *econtext, const SqPlan *plan,
 					 const SqNode *node, const int *attrs, int capacity)
@@ -304,7 +277,8 @@ sq_fdw_stream_source(SqScan *scan, ExprContext *econtext, const SqPlan *plan,
 	}
 	/* a guarded feed wants every attribute, and metadata too can be at fault */
 	while (s->guarded && (a = bms_next_member(scan->feed->attrs, a)) >= 0)
-		s->converts_all |= is_fallible(scan->rel->attributes[a].source);
+		s->converts_all |=
+			sq_feed_source_may_fail(scan->rel->attributes[a].source);
 	s->values = palloc0(Max(nattributes, 1) * sizeof(Datum));
 	s->nulls = palloc0(Max(nattributes, 1) * sizeof(bool));
 	s->odd = palloc0(SQ_BITMAP_WORDS(capacity) * sizeof(uint64));

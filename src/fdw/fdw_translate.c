@@ -142,7 +142,7 @@ set_numeric(SqExpr *expr, Datum value)
 	expr->type = SQ_TYPE_NUMERIC;
 	expr->scale = point != NULL ? strlen(point + 1) : 0;
 	if (expr->scale > SQ_NUMERIC_PRECISION ||
-		!sq_fdw_native_scale(value, expr->scale, &expr->i))
+		!sq_feed_numeric_word(value, expr->scale, &expr->i))
 		return false;
 	expr->precision =
 		Max(strspn(digits[0] == '-' ? digits + 1 : digits, "0123456789") +
@@ -175,7 +175,7 @@ constant(Oid type, Datum value, bool isnull)
 		column.f = &expr->f;
 	else
 		column.i = &expr->i;
-	sq_fdw_native_store(&column, 0, value);
+	sq_feed_column_store(&column, 0, value);
 	return expr;
 }
 

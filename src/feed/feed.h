@@ -13,6 +13,7 @@
  *	feed_topic.h	where a topic begins and ends
  *	feed_rows.h		ranges of a topic as decoded batches
  *	feed_convert.h	their rows as Datums
+ *	feed_datum.h	values of columns as Datums, and back
  *
  * Everything is palloc'd and owned by a memory context; whatever else is held
  * (clients, sets, parsers) ends by a reset callback of it. Errors are thrown.
@@ -22,6 +23,7 @@
 
 #include "feed/feed_client.h"
 #include "feed/feed_convert.h"
+#include "feed/feed_datum.h"
 #include "feed/feed_option.h"
 #include "feed/feed_relation.h"
 #include "feed/feed_rows.h"

@@ -18,18 +18,16 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
 #include "common/int.h"
+#include "feed/feed_datum.h"
 #include "feed/feed_guard.h"
 #include "feed/feed_populate.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
-#include "utils/uuid.h"
 
 /* How one attribute is made. */
 typedef struct SqTarget
@@ -149,44 +147,12 @@ raw_datum(SqSlice slice, Oid type, bool *isnull)
 
 /* ---- Values of the batch ---- */
 
-static Datum
+static inline Datum
 valid_datum(SqConverter *c, const SqColumn *column, int row)
 {
-	switch (column->type)
-	{
-		case SQ_TYPE_BOOL:
-			return BoolGetDatum(column->i[row] != 0);
-		case SQ_TYPE_INT2:
-			return Int16GetDatum((int16) column->i[row]);
-		case SQ_TYPE_INT4:
-			return Int32GetDatum((int32) column->i[row]);
-		case SQ_TYPE_INT8:
-			return Int64GetDatum(column->i[row]);
-		case SQ_TYPE_FLOAT4:
-			return Float4GetDatum((float4) column->f[row]);
-		case SQ_TYPE_FLOAT8:
-			return Float8GetDatum(column->f[row]);
-		case SQ_TYPE_NUMERIC:
-			return NumericGetDatum(
-				int64_div_fast_to_numeric(column->i[row], column->scale));
-		case SQ_TYPE_DATE:
-			return DateADTGetDatum((DateADT) column->i[row]);
-		case SQ_TYPE_TIMESTAMP:
-			return TimestampGetDatum(column->i[row]);
-		case SQ_TYPE_TIMESTAMPTZ:
-			return TimestampTzGetDatum(column->i[row]);
-		case SQ_TYPE_UUID:
-			return PointerGetDatum(column->text[row].data);
-		case SQ_TYPE_TEXT:
-			if (c->other_encoding)
-				return text_datum(column->text[row]);
-			return bytea_datum(column->text[row]);
-		case SQ_TYPE_BYTEA:
-			return bytea_datum(column->text[row]);
-		default:
-			elog(ERROR, "unexpected valid value of column type %d",
-				 (int) column->type);
-	}
+	if (unlikely(c->other_encoding) && column->type == SQ_TYPE_TEXT)
+		return text_datum(column->text[row]);
+	return sq_feed_column_datum(column, row);
 }
 
 /* Throw why a number is not a moment. */
@@ -248,16 +214,39 @@ field_datum(SqConverter *c, SqTarget *target, int row, bool *isnull)
 
 /* ---- Metadata ---- */
 
+bool
+sq_feed_record_time(const SqRecord *record, int64 *us)
+{
+	return !pg_mul_s64_overflow(record->timestamp - SQ_EPOCH_SECONDS * 1000,
+								1000, us) &&
+		   IS_VALID_TIMESTAMP(*us);
+}
+
+bool
+sq_feed_source_may_fail(SqAttributeSource source)
+{
+	switch (source)
+	{
+		case SQ_SOURCE_TIMESTAMP:
+		case SQ_SOURCE_RAW_KEY:
+		case SQ_SOURCE_RAW_VALUE:
+		case SQ_SOURCE_HEADER:
+		case SQ_SOURCE_HEADERS:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static Datum
 timestamp_datum(const SqRecord *record, bool *isnull)
 {
-	int64 ms = record->timestamp - SQ_EPOCH_SECONDS * 1000;
 	int64 us;
 
 	*isnull = record->timestamp_type == SQ_TIMESTAMP_NONE;
 	if (*isnull)
 		return (Datum) 0;
-	if (pg_mul_s64_overflow(ms, 1000, &us) || !IS_VALID_TIMESTAMP(us))
+	if (!sq_feed_record_time(record, &us))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 						errmsg("timestamp out of range")));
 	return TimestampTzGetDatum(us);
@@ -376,17 +365,7 @@ may_fail(SqConverter *c, SqTarget *target)
 	if (column != NULL)
 		return sq_bit_get(column->pending, c->feed->row) ||
 			   (c->other_encoding && column->type == SQ_TYPE_TEXT);
-	switch (target->attribute->source)
-	{
-		case SQ_SOURCE_TIMESTAMP:
-		case SQ_SOURCE_RAW_KEY:
-		case SQ_SOURCE_RAW_VALUE:
-		case SQ_SOURCE_HEADER:
-		case SQ_SOURCE_HEADERS:
-			return true;
-		default:
-			return false;
-	}
+	return sq_feed_source_may_fail(target->attribute->source);
 }
 
 /* What a guard runs: one attribute of the current row. */

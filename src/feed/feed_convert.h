@@ -30,4 +30,10 @@ extern const bool *sq_feed_converter_left(const SqConverter *converter);
 extern bool sq_feed_convert_row(SqConverter *converter, Datum *values,
 								bool *nulls);
 
+/* Can making an attribute raise an error that its decoder does not find? */
+extern bool sq_feed_source_may_fail(SqAttributeSource source);
+/* The moment of a record that has one, in microseconds since 2000; false if
+ * PostgreSQL knows no such moment. */
+extern bool sq_feed_record_time(const SqRecord *record, int64 *us);
+
 #endif

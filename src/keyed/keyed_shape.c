@@ -26,7 +26,6 @@
 #include "catalog/pg_type_d.h"
 #include "commands/defrem.h"
 #include "common/hashfn.h"
-#include "common/int.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -38,9 +37,6 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
-
-/* What is stored of NaN where numbers are scaled integers. */
-#define SCALED_NAN SQ_NUMERIC_NAN
 
 /* ---- Columns ---- */
 
@@ -323,12 +319,7 @@ sq_keyed_shape_datum(const SqKeyedShape *shape, int attr, const SqTableRow *row,
 		return PointerGetDatum(sq_table_row_pointer(column, row));
 	word = sq_table_row_word(column, row);
 	if (unlikely(place->scaled))
-	{
-		if (word == SCALED_NAN)
-			return DirectFunctionCall3(numeric_in, CStringGetDatum("NaN"), 0,
-									   Int32GetDatum(-1));
-		return NumericGetDatum(int64_div_fast_to_numeric(word, place->scale));
-	}
+		return sq_feed_numeric_datum(word, place->scale);
 	switch (place->typlen)
 	{
 		case sizeof(char):
@@ -368,49 +359,6 @@ set_varlena(SqTableCell *cell, Datum value)
 	cell->bytes = (SqSlice){VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed)};
 }
 
-/* The digits of a number's plain text as an integer scaled by scale; false if
- * it has more of them than fit. */
-static bool
-scale_digits(const char *digit, int scale, int64 *word)
-{
-	bool negative = *digit == '-';
-	bool fraction = false;
-	int64 value = 0;
-
-	for (digit += negative; *digit != '\0'; digit++)
-	{
-		if (*digit == '.')
-		{
-			fraction = true;
-			continue;
-		}
-		if ((fraction && scale-- == 0) ||
-			pg_mul_s64_overflow(value, 10, &value) ||
-			pg_add_s64_overflow(value, *digit - '0', &value))
-			return false;
-	}
-	while (scale-- > 0)
-		if (pg_mul_s64_overflow(value, 10, &value))
-			return false;
-	*word = negative ? -value : value;
-	return true;
-}
-
-/* A numeric as an integer scaled by scale; false if it is none. */
-static bool
-scale_numeric(Datum value, int scale, int64 *word)
-{
-	Numeric numeric = DatumGetNumeric(value);
-
-	if (numeric_is_nan(numeric))
-	{
-		*word = SCALED_NAN;
-		return true;
-	}
-	return !numeric_is_inf(numeric) &&
-		   scale_digits(numeric_normalize(numeric), scale, word);
-}
-
 void
 sq_keyed_shape_store(const SqKeyedShape *shape, int attr, Datum value,
 					 SqTableCell *cell)
@@ -420,7 +368,7 @@ sq_keyed_shape_store(const SqKeyedShape *shape, int attr, Datum value,
 	cell->null = false;
 	if (place->scaled)
 	{
-		if (!scale_numeric(value, place->scale, &cell->word))
+		if (!sq_feed_numeric_word(value, place->scale, &cell->word))
 			/* Not reached: the type's input function has rounded it. */
 			elog(ERROR, "numeric value does not fit its column");
 	}
@@ -500,7 +448,7 @@ sq_keyed_shape_probe(const SqKeyedShape *shape, const SqKeyedPart *part,
 
 	cell->null = false;
 	if (place->scaled)
-		return scale_numeric(value, place->scale, &cell->word);
+		return sq_feed_numeric_word(value, place->scale, &cell->word);
 	image_of(shape, part, value, cell);
 	return true;
 }
