@@ -7,19 +7,19 @@
 
 #include "postgres.h"
 
-/* The user whose rights a scan runs with (0: the current one). */
+/* The (first) base relation of a scan, which may be one of groups. */
 #if PG_VERSION_NUM >= 160000
-#define SQ_SCAN_USER(estate, plan, relid) ((plan)->checkAsUser)
+#define SQ_SCAN_RELID(plan) bms_next_member((plan)->fs_base_relids, -1)
 #else
-#define SQ_SCAN_USER(estate, plan, relid)                                      \
-	(exec_rt_fetch(relid, (estate))->checkAsUser)
+#define SQ_SCAN_RELID(plan) bms_next_member((plan)->fs_relids, -1)
 #endif
 
-/* The base relations of a scan that is of more than one, or of groups. */
+/* The user whose rights a scan runs with (0: the current one). */
 #if PG_VERSION_NUM >= 160000
-#define SQ_SCAN_RELIDS(plan) ((plan)->fs_base_relids)
+#define SQ_SCAN_USER(estate, plan) ((plan)->checkAsUser)
 #else
-#define SQ_SCAN_RELIDS(plan) ((plan)->fs_relids)
+#define SQ_SCAN_USER(estate, plan)                                             \
+	(exec_rt_fetch(SQ_SCAN_RELID(plan), (estate))->checkAsUser)
 #endif
 
 /* create_foreign_upper_path without order or outer path. */

@@ -8,11 +8,11 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
+#include "fdw/fdw_scan.h"
 #include "nodes/execnodes.h"
 
-struct SqScan;
 /* What a scan reads or has read. */
-extern void sq_fdw_explain_reading(const struct SqScan *scan, ExplainState *es);
+extern void sq_fdw_explain_reading(const SqScan *scan, ExplainState *es);
 extern void sq_fdw_explain_scan(ForeignScanState *node, ExplainState *es);
 
 #endif

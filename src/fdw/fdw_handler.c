@@ -24,10 +24,19 @@ PG_FUNCTION_INFO_V1(streamsql_fdw_handler);
 
 /* ---- Planning ---- */
 
+/* The kind of a relation (SqKind) or plan (SQ_PLAN_KIND). */
 static const SqFdwKind *
-kind_of(SqKind kind)
+kind_of(int kind)
 {
-	return kind == SQ_KIND_TABLE ? &sq_fdw_kind_table : &sq_fdw_kind_stream;
+	switch (kind)
+	{
+		case SQ_KIND_TABLE:
+			return &sq_fdw_kind_table;
+		case SQ_PLAN_NATIVE:
+			return &sq_fdw_kind_native;
+		default:
+			return &sq_fdw_kind_stream;
+	}
 }
 
 /* The kind that a relation's planner state or a scan's state begins with. */
@@ -99,12 +108,9 @@ static void
 begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	int kind = intVal(list_nth(plan->fdw_private, SQ_PLAN_KIND));
 
-	if (kind == SQ_PLAN_NATIVE)
-		sq_fdw_kind_native.begin(node, eflags);
-	else
-		kind_of(kind)->begin(node, eflags);
+	kind_of(intVal(list_nth(plan->fdw_private, SQ_PLAN_KIND)))
+		->begin(node, eflags);
 }
 
 static TupleTableSlot *

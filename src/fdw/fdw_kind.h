@@ -1,6 +1,7 @@
 /*
  * fdw_kind.h
- *		What streams and tables do differently, as one table of functions each.
+ *		What streams, tables and native plans do differently, as one table of
+ *		functions each.
  *
  * PostgreSQL knows one set of callbacks (fdw_handler.c); they go on to those of
  * the relation's kind. Its planner state and its executor state begin with a
@@ -20,12 +21,14 @@
 /* The first item of ForeignScan.fdw_private; the others are the kind's own. */
 enum SqPlanPrivateFirst
 {
-	/* Integer: an SqKind */
+	/* Integer: an SqKind, or SQ_PLAN_NATIVE */
 	SQ_PLAN_KIND,
 	/* Integer list: wanted attributes, numbers - 1, ascending */
 	SQ_PLAN_ATTRIBUTES,
 	SQ_PLAN_OWN
 };
+
+#define SQ_PLAN_NATIVE 100
 
 typedef struct SqFdwKind
 {
@@ -49,6 +52,8 @@ typedef struct SqFdwKind
 
 extern const SqFdwKind sq_fdw_kind_stream; /* fdw_scan.c */
 extern const SqFdwKind sq_fdw_kind_table;  /* fdw_table.c */
+extern const SqFdwKind sq_fdw_kind_native; /* fdw_native_scan.c; plans are made
+											* by sq_fdw_native_plan */
 
 /* The user whose rights a scan runs with. */
 extern Oid sq_fdw_scan_user(ForeignScanState *node);

@@ -17,9 +17,6 @@
 #include "fdw/fdw_scan.h"
 #include "plan/plan.h"
 
-/* SQ_PLAN_KIND of a native plan, beside those of SqKind. */
-#define SQ_PLAN_NATIVE 100
-
 /* What follows SQ_PLAN_OWN in fdw_private. fdw_exprs holds the parameters, by
  * number of the plan's params. */
 enum SqNativePrivate
@@ -33,9 +30,6 @@ enum SqNativePrivate
 	/* Integer list: of each column of the scan's rows, the slot */
 	SQ_NATIVE_OUTPUT
 };
-
-/* Executor state of all native scans; begins with the kind. */
-extern const SqFdwKind sq_fdw_kind_native; /* fdw_native_scan.c */
 
 /* GetForeignUpperPaths. */
 extern void sq_fdw_native_upper_paths(PlannerInfo *root,

@@ -6,7 +6,8 @@
  * conditions, what is grouped by, and the aggregates. HAVING and the final
  * projection are PostgreSQL's, over the groups. What the plan needs of Vars
  * goes to fdw_private, where setrefs.c doesn't look for them in the scan's
- * rows; parameters besides to fdw_exprs, so that PostgreSQL knows of them.
+ * rows; parameters besides to fdw_exprs, so that PostgreSQL knows of them (those
+ * of seek clauses too, since each of these is also a condition).
  *
  * Memory: the planner's. Locks: none.
  */
@@ -15,6 +16,7 @@
 #include "base/base_version.h"
 #include "catalog/pg_type_d.h"
 #include "fdw/fdw_plan.h"
+#include "fdw/fdw_table_plan.h"
 #include "guc.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -33,8 +35,6 @@
  * it, and each condition, key and aggregate of it. */
 #define SCAN_FACTOR   0.5
 #define KERNEL_FACTOR 0.2
-/* As in fdw_table_plan.c: a scan is never of fewer rows. */
-#define FEW_ROWS 100.0
 
 /* What a path hands to its plan. */
 typedef struct SqNativePath
@@ -42,7 +42,8 @@ typedef struct SqNativePath
 	RelOptInfo *rel; /* of the relation */
 	SqPlan *plan;
 	SqTranslation *translation;
-	List *tlist;  /* of the scan's rows */
+	List *attrs;  /* of the relation's scan, numbers - 1 */
+	List *tlist;  /* of the foreign scan's rows */
 	List *output; /* slots of its entries */
 	List *having;
 } SqNativePath;
@@ -224,9 +225,9 @@ translate_groups(PlannerInfo *root, SqNativePath *native, PathTarget *target,
 
 /* ---- The tree ---- */
 
-/* Slots of the attributes that were met, and their attribute numbers - 1. */
+/* Fill a scan's slots with the attributes that were met: their numbers - 1. */
 static List *
-filled_attributes(const SqTranslation *t, SqNode *scan)
+fill_slots(const SqTranslation *t, SqNode *scan)
 {
 	List *attrs = NIL;
 
@@ -277,7 +278,7 @@ make_tree(PlannerInfo *root, RelOptInfo *rel, PathTarget *target, List *having,
 	if (!translate_conditions(root, t, rel, filter) ||
 		!translate_groups(root, native, target, aggregate))
 		return NULL;
-	filled_attributes(t, scan);
+	native->attrs = fill_slots(t, scan);
 	filter->nslots = scan->nslots;
 	filter->slots = scan->slots;
 	add_row_slots(aggregate);
@@ -312,8 +313,14 @@ is_candidate(PlannerInfo *root, RelOptInfo *input)
 		   GetDatabaseEncoding() == PG_UTF8;
 }
 
+static bool
+is_stream(const RelOptInfo *rel)
+{
+	return *(const SqFdwKind **) rel->fdw_private == &sq_fdw_kind_stream;
+}
+
 static double
-count_groups(PlannerInfo *root, RelOptInfo *input, PathTarget *target)
+count_groups(PlannerInfo *root, RelOptInfo *input)
 {
 	List *exprs = get_sortgrouplist_exprs(root->parse->groupClause,
 										  root->processed_tlist);
@@ -328,14 +335,14 @@ native_cost(RelOptInfo *input, const SqNativePath *native, double groups)
 {
 	Path *cheapest = input->cheapest_total_path;
 	const SqNode *aggregate = native->plan->root;
-	double rows = Max(input->tuples, FEW_ROWS);
+	double rows = Max(input->tuples, SQ_FEW_ROWS);
 	Cost scan = rows * cpu_tuple_cost;
 	Cost kernels = rows * input->baserestrictcost.per_tuple +
 				   input->rows * (aggregate->nkeys + aggregate->naggregates) *
 					   cpu_operator_cost;
 
 	/* what a stream's conditions leave unread is known to its own path */
-	if (*(const SqFdwKind **) input->fdw_private == &sq_fdw_kind_stream)
+	if (is_stream(input))
 		scan =
 			Max(cheapest->total_cost - rows * input->baserestrictcost.per_tuple,
 				0.5 * cheapest->total_cost);
@@ -357,7 +364,7 @@ sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 		return;
 	target = root->upper_targets[UPPERREL_GROUP_AGG];
 	having = (List *) ((GroupPathExtraData *) extra)->havingQual;
-	groups = count_groups(root, input, target);
+	groups = count_groups(root, input);
 	native = make_tree(root, input, target, having, groups);
 	if (native == NULL)
 		return;
@@ -384,31 +391,11 @@ plan_const(const SqPlan *plan)
 					 false, false);
 }
 
-static bool
-is_stream(const RelOptInfo *rel)
-{
-	return *(const SqFdwKind **) rel->fdw_private == &sq_fdw_kind_stream;
-}
-
-/* Every parameter in an expression. */
-static bool
-collect_params(Node *node, List **params)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param))
-		*params = lappend(*params, copyObject(node));
-	return expression_tree_walker(node, collect_params, params);
-}
-
 ForeignScan *
 sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 {
 	SqNativePath *native = linitial(path->fdw_private);
 	RelOptInfo *rel = native->rel;
-	SqNode scan = {0};
-	List *attrs = filled_attributes(native->translation, &scan);
-	List *params = list_copy(native->translation->params);
 	List *seek = NIL;
 	List *private;
 
@@ -416,11 +403,11 @@ sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 		seek = sq_fdw_stream_exprs(
 			root, rel, NULL,
 			extract_actual_clauses(rel->baserestrictinfo, false));
-	collect_params((Node *) seek, &params);
-	private = list_make2(makeInteger(SQ_PLAN_NATIVE), attrs);
+	private = list_make2(makeInteger(SQ_PLAN_NATIVE), native->attrs);
 	private = list_concat(private, list_make4(plan_const(native->plan),
 											  makeInteger(rel->relid), seek,
 											  native->output));
 	return make_foreignscan(tlist, (List *) copyObject(native->having), 0,
-							params, private, native->tlist, NIL, NULL);
+							native->translation->params, private, native->tlist,
+							NIL, NULL);
 }

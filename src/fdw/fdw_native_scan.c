@@ -13,7 +13,7 @@
 #include "fdw/fdw_native.h"
 
 #include "base/base_version.h"
-#include "exec/exec.h"
+#include "common/pg_prng.h"
 #include "executor/executor.h"
 #include "fdw/fdw_explain.h"
 #include "fdw/fdw_snapshot.h"
@@ -255,7 +255,7 @@ make_exec(ForeignScanState *node, SqNativeState *state)
 	SqExecRelation *relation;
 	SqExecOptions options = {.capacity = Max(SQ_EXEC_ROWS, sq_batch_rows),
 							 .memory = get_hash_memory_limit(),
-							 .seed = (uint64) random()};
+							 .seed = pg_prng_uint64(&pg_global_prng_state)};
 
 	if (node->ss.ps.state->es_instrument & INSTRUMENT_TIMER)
 		options.clock = read_clock;
@@ -298,8 +298,7 @@ begin_native(ForeignScanState *node, int eflags)
 	SqSeekSource seek = {intVal(list_nth(private, SQ_NATIVE_RELID)),
 						 list_nth(private, SQ_NATIVE_SEEK),
 						 explain_only ? NULL : &node->ss.ps};
-	Relation relation = ExecGetRangeTableRelation(
-		estate, bms_next_member(SQ_SCAN_RELIDS(plan), -1));
+	Relation relation = ExecGetRangeTableRelation(estate, SQ_SCAN_RELID(plan));
 
 	node->fdw_state = state;
 	state->kind = &sq_fdw_kind_native;
@@ -427,6 +426,12 @@ node_name(const SqNativeState *state, const SqNode *node)
 	}
 }
 
+static int64
+kilobytes(int64 bytes)
+{
+	return (bytes + 1023) / 1024;
+}
+
 /* What an operator did, as properties of its group or the end of its line. */
 static void
 explain_text(const SqNativeState *state, const SqNode *node, ExplainState *es)
@@ -443,11 +448,11 @@ explain_text(const SqNativeState *state, const SqNode *node, ExplainState *es)
 		appendStringInfo(es->str, "time=%.3f ", stats->time / 1e6);
 	appendStringInfo(es->str, "rows=%lld", (long long) stats->rows);
 	if (node->kind == SQ_NODE_AGGREGATE && es->timing)
-		appendStringInfo(es->str, " memory=%zukB",
-						 (stats->memory + 1023) / 1024);
+		appendStringInfo(es->str, " memory=%lldkB",
+						 (long long) kilobytes(stats->memory));
 	if (stats->files > 0)
 		appendStringInfo(es->str, " files=%d spilled=%lldkB", stats->files,
-						 (long long) (stats->spilled + 1023) / 1024);
+						 (long long) kilobytes(stats->spilled));
 	appendStringInfoChar(es->str, ')');
 }
 
@@ -466,10 +471,9 @@ explain_properties(const SqNativeState *state, const SqNode *node,
 	if (es->timing)
 		ExplainPropertyFloat("Actual Time", "ms", stats->time / 1e6, 3, es);
 	ExplainPropertyInteger("Actual Rows", NULL, stats->rows, es);
-	ExplainPropertyInteger("Peak Memory", "kB", (stats->memory + 1023) / 1024,
-						   es);
+	ExplainPropertyInteger("Peak Memory", "kB", kilobytes(stats->memory), es);
 	ExplainPropertyInteger("Files", NULL, stats->files, es);
-	ExplainPropertyInteger("Spilled", "kB", (stats->spilled + 1023) / 1024, es);
+	ExplainPropertyInteger("Spilled", "kB", kilobytes(stats->spilled), es);
 }
 
 /* An operator and what is beneath it, outermost first. */

@@ -32,12 +32,7 @@ Oid
 sq_fdw_scan_user(ForeignScanState *node)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Index relid = plan->scan.scanrelid;
-	Oid user;
-
-	if (relid == 0)
-		relid = bms_next_member(SQ_SCAN_RELIDS(plan), -1);
-	user = SQ_SCAN_USER(node->ss.ps.state, plan, relid);
+	Oid user = SQ_SCAN_USER(node->ss.ps.state, plan);
 
 	return OidIsValid(user) ? user : GetUserId();
 }

@@ -28,9 +28,6 @@
 #define LOOKUP_COST (2.0 * cpu_operator_cost)
 /* Rows of a table that is not there yet. */
 #define DEFAULT_ROWS 1000.0
-/* A plan that is made while a table is empty may be used when it is not: a
- * scan never costs less than of so many rows. */
-#define FEW_ROWS 100.0
 
 /* Planner state of a relation. */
 typedef struct SqTablePlanner
@@ -125,7 +122,7 @@ add_scan_path(PlannerInfo *root, RelOptInfo *baserel)
 	Cost startup = qual.startup + baserel->reltarget->cost.startup;
 	Cost total =
 		startup +
-		Max(baserel->tuples, FEW_ROWS) * (cpu_tuple_cost + qual.per_tuple) +
+		Max(baserel->tuples, SQ_FEW_ROWS) * (cpu_tuple_cost + qual.per_tuple) +
 		baserel->rows * baserel->reltarget->cost.per_tuple;
 
 	add_path(baserel,

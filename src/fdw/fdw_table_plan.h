@@ -9,6 +9,10 @@
 
 #include "fdw/fdw_kind.h"
 
+/* A plan that is made while a table is empty may be used when it is not: a
+ * scan never costs less than of so many rows. */
+#define SQ_FEW_ROWS 100.0
+
 /* What follows SQ_PLAN_OWN in fdw_private; fdw_exprs holds the values of the
  * lookup, one for each column of its index. */
 enum SqTablePlanPrivate
