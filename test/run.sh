@@ -57,8 +57,9 @@ finish()
 		cp "$work/postgres.log" "$log/"
 	rm -rf "$work"
 	echo "$passed passed, $failed failed"
+	# exit alone would be with the status from before the trap
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
-	exit
+	exit $?
 }
 trap finish EXIT
 trap 'failed=$((failed + 1)); exit 130' INT TERM HUP
