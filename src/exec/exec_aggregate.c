@@ -124,8 +124,11 @@ is_full(SqAggregation *agg)
 
 	if (agg->spill != NULL)
 		return true;
+	/* below so many groups dividing gains nothing: memory comes in chunks,
+	 * and what a round before had is kept */
 	if (node->nkeys == 0 || depth >= SQ_SPILL_DEPTH ||
-		held_memory(agg) <= agg->op.exec->options.memory)
+		held_memory(agg) <= agg->op.exec->options.memory ||
+		agg->store.count <= SQ_EXEC_ROWS)
 		return false;
 	agg->spill = sq_exec_spill_create(&agg->op, node->outer->slots,
 									  node->outer->nslots, depth);

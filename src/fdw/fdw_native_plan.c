@@ -6,8 +6,8 @@
  * conditions, what is grouped by, and the aggregates. HAVING and the final
  * projection are PostgreSQL's, over the groups. What the plan needs of Vars
  * goes to fdw_private, where setrefs.c doesn't look for them in the scan's
- * rows; parameters besides to fdw_exprs, so that PostgreSQL knows of them. Those
- * of seek clauses are among them, since each of these is also a condition.
+ * rows; parameters besides to fdw_exprs, so that PostgreSQL knows of them.
+ * Those of seek clauses are among them: each of these is also a condition.
  *
  * Memory: the planner's. Locks: none.
  */

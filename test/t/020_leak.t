@@ -90,6 +90,26 @@ my $cancel = join ' ', map {
 } 1 .. 100;
 check('cancelled queries', $join, $cancel, undef);
 
+# native aggregates: at fault, at fault when groups are in files, cancelled
+my $native = 'SELECT n, count(*), sum(100 / (n - 15000)) FROM t GROUP BY n';
+$session->query(q(SET work_mem = '64kB'));
+like($session->query("EXPLAIN $native"), qr/Native Plan/, 'an aggregate is native');
+like(
+	$session->query(
+		"EXPLAIN (ANALYZE) SELECT n, count(*) FROM t GROUP BY n"),
+	qr/Hash Aggregate.*files=\d/, '... and its groups go to files');
+check('native errors', q(SELECT fail('SELECT sum(1 / (n - n)) FROM t', 3)),
+	q(SELECT fail('SELECT sum(1 / (n - n)) FROM t', 100)), 100);
+check('native errors with files', "SELECT fail('$native', 3)",
+	"SELECT fail('$native', 100)", 100);
+my $groups = 'SELECT count(c) FROM (SELECT n, count(*) AS c FROM t GROUP BY n) x';
+my $cancel_native = join ' ', map {
+	sprintf q(SET statement_timeout = '%dms'; %s; SET statement_timeout = 0;),
+	  $_ % 25 + 1, $groups
+} 1 .. 100;
+check('cancelled native queries', $groups, $cancel_native, undef);
+$session->query(q(RESET work_mem));
+
 # left by LIMIT, and by cursors
 my $limit = 'SELECT n FROM t LIMIT 1;' x 100;
 check('LIMIT', 'SELECT n FROM t LIMIT 1', $limit, undef);

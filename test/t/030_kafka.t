@@ -80,6 +80,26 @@ is(sql('SELECT string_agg(n::text, $$,$$) FROM open_dirty'), '1,2,3',
 	'read_uncommitted reads on');
 is(sql('SELECT count(*) FROM tx_dirty'), '13', '... and what was aborted');
 
+# ---- native aggregates: PostgreSQL's answer, and that of a heap copy ----
+$broker->fill("topic\tnat\t16\n"
+	  . "record\tnat\t5\t-\tk1\t{\"n\":1}\nrecord\tnat\t5\t-\tk1\t\\N\n"
+	  . "record\tnat\t5\t-\t\\N\t{\"n\":null}\nrecord\tnat\t5\t-\tk2\t{\"n\":3}\n");
+table('nat', 'n int');
+for my $from ([ 'tx', 6 ], [ 'open', 1 ], [ 'nat', 4 ])
+{
+	my ($topic, $rows) = @$from;
+	my $query = 'SELECT part, count(*), count(n), sum(n), avg(n), min(off), '
+	  . 'max(off), count(ts) FROM %s GROUP BY part ORDER BY part';
+	my $native = sql(sprintf $query, $topic);
+	sql("CREATE TABLE heap_$topic AS SELECT * FROM $topic");
+	is(sql("SELECT count(*) FROM heap_$topic"), $rows, "$topic: records");
+	like(sql('EXPLAIN ' . sprintf $query, $topic), qr/Native Plan/,
+		"$topic: native");
+	is($native, sql('SET streamsql.debug_require_native = forbid; '
+			  . sprintf $query, $topic), '... as PostgreSQL does it');
+	is($native, sql(sprintf $query, "heap_$topic"), '... and on a heap copy');
+}
+
 # ---- retention ----
 $broker->fill("topic\told\t2\n");
 $broker->records('old', 0, map { [ 'k', "{\"n\":$_}" ] } 0 .. 9);

@@ -503,7 +503,7 @@ check_groups(const ExecRow *rows, int count, bool by_number, size_t memory)
 static void
 test_groups(void)
 {
-	static const int counts[] = {0, 1, 50, 1000, 1025, 6000};
+	static const int counts[] = {0, 1, 50, 1000, 1025, 6000, 60000};
 
 	for (int i = 0; i < lengthof(counts); i++)
 	{
