@@ -10,14 +10,12 @@ CREATE SERVER native_aggregate FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
 CREATE FOREIGN TABLE na_s (id int, g text, i int, b bigint, s smallint,
 	m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool, d date,
-	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'),
-	o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'))
+	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'))
 	SERVER native_aggregate OPTIONS (topic 'native_aggregate');
 CREATE FOREIGN TABLE na_t (id int OPTIONS (key 'true'), g text, i int, b bigint,
 	s smallint, m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool,
 	d date, u numeric, z timestamptz, c char(3),
-	part int OPTIONS (metadata 'partition'),
-	o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'))
+	part int OPTIONS (metadata 'partition'))
 	SERVER native_aggregate
 	OPTIONS (kind 'table', topic 'native_aggregate', key_format 'raw');
 CREATE TABLE na_heap AS SELECT * FROM na_s;
@@ -131,11 +129,21 @@ EXECUTE na_p(NULL, NULL, NULL);
 EXECUTE na_h(NULL, NULL, NULL);
 RESET plan_cache_mode;
 -- groups beyond the memory go to files
+\! printf 'topic\tnative_groups\t2\nrepeat\t6000\tnative_groups\t-\t-\t%%d\t{"id":%%d,"t":"t%%d","m":%%d.25}\n' | "$STREAMSQL_FILL"
+CREATE FOREIGN TABLE na_s_groups (id int, t text, m numeric(12,2),
+	o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'),
+	u numeric OPTIONS (path '$.m')) SERVER native_aggregate
+	OPTIONS (topic 'native_groups');
+CREATE FOREIGN TABLE na_t_groups (id int OPTIONS (key 'true'), t text,
+	m numeric(12,2), o oid OPTIONS (path '$.id'), v interval OPTIONS (path '$.id'),
+	u numeric OPTIONS (path '$.m')) SERVER native_aggregate
+	OPTIONS (kind 'table', topic 'native_groups', key_format 'raw');
+CREATE TABLE na_heap_groups AS SELECT * FROM na_s_groups;
 SET work_mem = '64kB';
 SET hash_mem_multiplier = 1;
-SELECT na_check('SELECT id, t, count(*), sum(m), max(t) FROM $ GROUP BY id, t');
+SELECT na_check('SELECT id, t, count(*), sum(m), max(t) FROM $_groups GROUP BY id, t');
 -- ... with rows that hold values passed by value and by reference
-SELECT na_check('SELECT id, t, count(o), count(v), count(u) FROM $ GROUP BY id, t');
+SELECT na_check('SELECT id, t, count(o), count(v), count(u) FROM $_groups GROUP BY id, t');
 CREATE FUNCTION na_files(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	plan json;
@@ -145,7 +153,7 @@ BEGIN
 		THEN 'files' ELSE 'memory' END;
 END
 $$;
-SELECT na_files('SELECT id, t, count(o), count(v), count(u) FROM na_s GROUP BY id, t');
+SELECT na_files('SELECT id, t, count(o), count(v), count(u) FROM na_s_groups GROUP BY id, t');
 RESET work_mem;
 RESET hash_mem_multiplier;
 -- settings
@@ -165,5 +173,5 @@ SELECT count(*), sum(g), sum(i) = (SELECT sum(i) FROM na_heap WHERE i < 100) AS 
 ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
 SELECT count(*) = (SELECT count(*) FROM na_heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
 DROP SERVER native_aggregate CASCADE;
-DROP TABLE na_heap, na_aggregates, na_groups, na_conditions;
+DROP TABLE na_heap, na_heap_groups, na_aggregates, na_groups, na_conditions;
 DROP FUNCTION na_run, na_check, na_files;
