@@ -32,7 +32,7 @@ DECLARE
 	heap text := replace(query, 'tj_', 'heap_');
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		IF line LIKE '%Lookup:%' THEN
+		IF line LIKE '%Lookup%:%' THEN
 			how := CASE how WHEN 'scan' THEN '' ELSE how || '; ' END || trim(line);
 		END IF;
 	END LOOP;

@@ -7,12 +7,14 @@
 
 #include "postgres.h"
 
-/* The (first) base relation of a scan, which may be one of groups. */
+/* The base relations of a scan, which may be one of joins and groups; the
+ * first of them. */
 #if PG_VERSION_NUM >= 160000
-#define SQ_SCAN_RELID(plan) bms_next_member((plan)->fs_base_relids, -1)
+#define SQ_SCAN_RELIDS(plan) ((plan)->fs_base_relids)
 #else
-#define SQ_SCAN_RELID(plan) bms_next_member((plan)->fs_relids, -1)
+#define SQ_SCAN_RELIDS(plan) ((plan)->fs_relids)
 #endif
+#define SQ_SCAN_RELID(plan) bms_next_member(SQ_SCAN_RELIDS(plan), -1)
 
 /* The user whose rights a scan runs with (0: the current one). */
 #if PG_VERSION_NUM >= 160000
@@ -35,6 +37,21 @@
 #define SQ_CREATE_UPPER_PATH(root, rel, target, rows, startup, total, private) \
 	create_foreign_upper_path(root, rel, target, rows, startup, total, NIL,    \
 							  NULL, private)
+#endif
+
+/* create_foreign_join_path without order, parameters or outer path. */
+#if PG_VERSION_NUM >= 180000
+#define SQ_CREATE_JOIN_PATH(root, rel, rows, startup, total, private)          \
+	create_foreign_join_path(root, rel, NULL, rows, 0, startup, total, NIL,    \
+							 NULL, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define SQ_CREATE_JOIN_PATH(root, rel, rows, startup, total, private)          \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, \
+							 NULL, NIL, private)
+#else
+#define SQ_CREATE_JOIN_PATH(root, rel, rows, startup, total, private)          \
+	create_foreign_join_path(root, rel, NULL, rows, startup, total, NIL, NULL, \
+							 NULL, private)
 #endif
 
 /* create_foreignscan_path for a base relation without pushed-down joins. */

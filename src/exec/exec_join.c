@@ -122,6 +122,16 @@ show_inner(SqJoin *join)
 		join->op.frame.columns[join->inner->slots[s]] = join->inner_own[s];
 }
 
+/* The inner columns of rows without a match: NULL. */
+static void
+show_nothing(SqJoin *join)
+{
+	show_inner(join);
+	for (int s = 0; s < join->inner->nslots; s++)
+		memset(join->inner_own[s]->valid, 0,
+			   SQ_BITMAP_WORDS(join->nrows) * sizeof(uint64));
+}
+
 /* Of the rows of mask take away those for which a condition is not true. */
 static void
 apply_conditions(SqJoin *join, uint64 *mask, int *limit)
@@ -188,6 +198,8 @@ join_direct(SqJoin *join)
 		join->inner->ops->gather(join->inner, &op->frame, join->refs,
 								 join->matched, join->nrows);
 	}
+	else if (op->node->join == SQ_JOIN_ANTI)
+		show_nothing(join);
 	apply_conditions(join, join->matched, &limit);
 	for (int s = 0; s < join->inner->nslots && op->node->nconditions > 0; s++)
 		for (int w = 0; w < words; w++)
@@ -296,10 +308,7 @@ end_pairs(SqJoin *join)
 	SqJoinType type = op->node->join;
 
 	show_in(join);
-	show_inner(join);
-	for (int s = 0; s < join->inner->nslots; s++)
-		memset(join->inner_own[s]->valid, 0,
-			   SQ_BITMAP_WORDS(join->nrows) * sizeof(uint64));
+	show_nothing(join);
 	op->stats->hits += sq_bits_count(join->matched, join->nrows);
 	for (int w = 0; w < SQ_BITMAP_WORDS(join->nrows); w++)
 	{

@@ -87,7 +87,7 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *path,
 	List *clauses;
 	List *private;
 
-	if (IS_UPPER_REL(baserel))
+	if (!IS_SIMPLE_REL(baserel))
 		return sq_fdw_native_plan(root, path, tlist);
 	kind = kind_in(baserel->fdw_private);
 	clauses = extract_actual_clauses(scan_clauses, false);
@@ -123,6 +123,17 @@ static void
 rescan(ForeignScanState *node)
 {
 	kind_in(node->fdw_state)->rescan(node);
+}
+
+/* EvalPlanQual asks for the rows of joins and groups here, one at a time: a
+ * statement that locks rows has none of ours among them. */
+static bool
+recheck(ForeignScanState *node, TupleTableSlot *slot)
+{
+	if (((Scan *) node->ss.ps.plan)->scanrelid > 0)
+		return true;
+	iterate(node);
+	return !TupIsNull(slot);
 }
 
 static void
@@ -161,10 +172,12 @@ streamsql_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = get_rel_size;
 	routine->GetForeignPaths = get_paths;
 	routine->GetForeignPlan = get_plan;
+	routine->GetForeignJoinPaths = sq_fdw_native_join_paths;
 	routine->GetForeignUpperPaths = sq_fdw_native_upper_paths;
 	routine->BeginForeignScan = begin;
 	routine->IterateForeignScan = iterate;
 	routine->ReScanForeignScan = rescan;
+	routine->RecheckForeignScan = recheck;
 	routine->EndForeignScan = end;
 	routine->ShutdownForeignScan = shut_down;
 	routine->ExplainForeignScan = explain;

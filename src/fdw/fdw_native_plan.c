@@ -1,13 +1,13 @@
 /*
  * fdw_native_plan.c
- *		Planning an aggregate over one stream or table as one native scan.
+ *		Trees as plans, and aggregates over them as paths.
  *
- * Everything beneath HAVING is native or nothing is: the relation's
- * conditions, what is grouped by, and the aggregates. HAVING and the final
- * projection are PostgreSQL's, over the groups. What the plan needs of Vars
- * goes to fdw_private, where setrefs.c doesn't look for them in the scan's
- * rows; parameters besides to fdw_exprs, so that PostgreSQL knows of them.
- * Those of seek clauses are among them: each of these is also a condition.
+ * Everything beneath HAVING is native or nothing is. HAVING and the final
+ * projection are PostgreSQL's, over the groups or the joins' rows. What the
+ * plan needs of Vars goes to fdw_private, where setrefs.c doesn't look for them
+ * in the scan's rows; parameters besides to fdw_exprs, so that PostgreSQL knows
+ * of them. Those of seek clauses are among them: each of these is also a
+ * condition.
  *
  * Memory: the planner's. Locks: none.
  */
@@ -16,9 +16,7 @@
 #include "base/base_version.h"
 #include "catalog/pg_type_d.h"
 #include "fdw/fdw_plan.h"
-#include "fdw/fdw_table_plan.h"
 #include "guc.h"
-#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
@@ -31,82 +29,258 @@
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
-/* Parts of the cost of a row that PostgreSQL's executor reckons with: reading
- * it, and each condition, key and aggregate of it. */
-#define SCAN_FACTOR   0.5
-#define KERNEL_FACTOR 0.2
-
-/* What a path hands to its plan. */
+/* A plan in the making. */
 typedef struct SqNativePath
 {
-	RelOptInfo *rel; /* of the relation */
+	Relids relids; /* of the relations, by whose order they are numbered */
+	PlannerInfo *root;
 	SqPlan *plan;
 	SqTranslation *translation;
-	List *attrs;  /* of the relation's scan, numbers - 1 */
+	List **attrs; /* by relation: of its filled slots, numbers - 1 */
+	List **seek;  /* by relation */
 	List *tlist;  /* of the foreign scan's rows */
 	List *output; /* slots of its entries */
 	List *having;
+	List *shown; /* of SqShown */
 } SqNativePath;
 
-/* ---- Conditions ---- */
-
-/* In the order that PostgreSQL evaluates them: by security level, then cost,
- * then as written. */
-static List *
-order_conditions(PlannerInfo *root, List *rinfos)
+/* What EXPLAIN says of a node. */
+typedef struct SqShown
 {
-	List *ordered = NIL;
+	const SqNode *node;
+	const char *label;
+	List *exprs;
+} SqShown;
+
+/* ---- Nodes ---- */
+
+static SqNode *
+make_node(SqNodeKind kind, double rows, SqNode *outer)
+{
+	SqNode *node = palloc0(sizeof(SqNode));
+
+	node->kind = kind;
+	node->rows = rows;
+	node->outer = outer;
+	return node;
+}
+
+/* Which one of the plan's relations it is. */
+static int
+number_of(const SqNativePath *native, const RelOptInfo *rel)
+{
+	return bms_member_index(native->relids, rel->relid);
+}
+
+static void
+show(SqNativePath *native, const SqNode *node, const char *label, List *exprs)
+{
+	SqShown *shown = palloc(sizeof(SqShown));
+
+	*shown = (SqShown){node, label, exprs};
+	if (exprs != NIL)
+		native->shown = lappend(native->shown, shown);
+}
+
+static void
+add_conditions(SqNativePath *native, SqNode *node, List *rinfos)
+{
 	ListCell *cell;
 
+	show(native, node, node->kind == SQ_NODE_JOIN ? "Join Filter" : "Filter",
+		 get_actual_clauses(rinfos));
+	node->conditions = palloc(Max(list_length(rinfos), 1) * sizeof(SqExpr *));
 	foreach (cell, rinfos)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		QualCost cost;
-		int at = 0;
-		ListCell *other;
-
-		cost_qual_eval_node(&cost, (Node *) rinfo, root);
-		foreach (other, ordered)
-		{
-			RestrictInfo *before = lfirst_node(RestrictInfo, other);
-			QualCost other_cost;
-
-			cost_qual_eval_node(&other_cost, (Node *) before, root);
-			if (before->security_level > rinfo->security_level ||
-				(before->security_level == rinfo->security_level &&
-				 other_cost.per_tuple > cost.per_tuple))
-				break;
-			at++;
-		}
-		ordered = list_insert_nth(ordered, at, rinfo);
-	}
-	return ordered;
+		node->conditions[node->nconditions++] = sq_fdw_translate_condition(
+			native->translation,
+			(Node *) lfirst_node(RestrictInfo, cell)->clause);
 }
 
-static bool
-translate_conditions(PlannerInfo *root, SqTranslation *t, RelOptInfo *rel,
-					 SqNode *filter)
+static SqNode *
+make_scan(SqNativePath *native, const SqNativeTree *tree)
+{
+	SqNode *node = make_node(SQ_NODE_SCAN, tree->rel->tuples, NULL);
+
+	node->relation = number_of(native, tree->rel);
+	if (sq_fdw_is_stream(tree->rel))
+		native->seek[node->relation] = sq_fdw_stream_exprs(
+			native->root, tree->rel, NULL,
+			extract_actual_clauses(tree->rel->baserestrictinfo, false));
+	return node;
+}
+
+static void
+add_keys(SqNativePath *native, SqNode *node, const SqNativeTree *tree)
+{
+	int count = Max(list_length(tree->equalities), 1);
+	ListCell *cell;
+
+	show(native, node,
+		 node->method == SQ_METHOD_HASH ? "Hash Cond" : "Lookup Cond",
+		 get_actual_clauses(tree->equalities));
+	node->keys = palloc(count * sizeof(SqExpr *));
+	if (node->method == SQ_METHOD_HASH)
+		node->inner_keys = palloc(count * sizeof(SqExpr *));
+	foreach (cell, tree->equalities)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		SqExpr *equality = sq_fdw_translate_condition(native->translation,
+													  (Node *) rinfo->clause);
+		bool inner_left =
+			bms_overlap(rinfo->left_relids, tree->inner->rel->relids);
+
+		if (node->method == SQ_METHOD_HASH)
+			node->inner_keys[node->nkeys] = equality->args[inner_left ? 0 : 1];
+		node->keys[node->nkeys++] = equality->args[inner_left ? 1 : 0];
+	}
+}
+
+static SqNode *make_tree(SqNativePath *native, const SqNativeTree *tree);
+
+static SqNode *
+make_join(SqNativePath *native, const SqNativeTree *tree)
+{
+	SqNode *node =
+		make_node(SQ_NODE_JOIN, tree->rows, make_tree(native, tree->outer));
+
+	node->join = tree->join;
+	node->method = tree->method;
+	node->index = tree->index;
+	if (node->method == SQ_METHOD_HASH)
+		node->inner = make_tree(native, tree->inner);
+	else
+		node->relation = number_of(native, tree->inner->rel);
+	add_keys(native, node, tree);
+	add_conditions(native, node, tree->conditions);
+	return node;
+}
+
+static SqNode *
+make_tree(SqNativePath *native, const SqNativeTree *tree)
+{
+	SqNode *node =
+		tree->outer != NULL ? make_join(native, tree) : make_scan(native, tree);
+
+	if (tree->filters == NIL)
+		return node;
+	node = make_node(SQ_NODE_FILTER, tree->rows, node);
+	add_conditions(native, node, tree->filters);
+	return node;
+}
+
+/* ---- Slots ---- */
+
+static void
+note_slots(const SqTranslation *t, const SqExpr *expr, Bitmapset **slots)
 {
 	ListCell *cell;
 
-	filter->conditions =
-		palloc(Max(list_length(rel->baserestrictinfo), 1) * sizeof(SqExpr *));
-	foreach (cell, order_conditions(root, rel->baserestrictinfo))
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		SqExpr *condition;
-
-		if (rinfo->pseudoconstant)
-			return false;
-		condition = sq_fdw_translate_condition(t, (Node *) rinfo->clause);
-		if (condition == NULL)
-			return false;
-		filter->conditions[filter->nconditions++] = condition;
-	}
-	return true;
+	if (expr == NULL)
+		return;
+	if (expr->kind == SQ_EXPR_COLUMN)
+		*slots = bms_add_member(*slots, expr->number);
+	if (expr->kind == SQ_EXPR_HOST)
+		foreach (cell, lsecond_node(List, list_nth(t->hosts, expr->number)))
+			*slots = bms_add_member(*slots, lfirst_int(cell));
+	for (int i = 0; i < expr->nargs; i++)
+		note_slots(t, expr->args[i], slots);
 }
 
-/* ---- Groups ---- */
+/* The slots that a node's own expressions look at. */
+static Bitmapset *
+used_slots(const SqTranslation *t, const SqNode *node)
+{
+	Bitmapset *used = NULL;
+
+	for (int i = 0; i < node->nconditions; i++)
+		note_slots(t, node->conditions[i], &used);
+	for (int k = 0; k < node->nkeys; k++)
+	{
+		note_slots(t, node->keys[k], &used);
+		if (node->inner_keys != NULL)
+			note_slots(t, node->inner_keys[k], &used);
+	}
+	for (int a = 0; a < node->naggregates; a++)
+	{
+		note_slots(t, node->aggregates[a].arg, &used);
+		note_slots(t, node->aggregates[a].filter, &used);
+	}
+	return used;
+}
+
+/* Fill the slots of a relation that are needed. */
+static void
+fill_slots(SqNativePath *native, SqNode *node, Bitmapset *needed)
+{
+	Index relid = 0;
+	const int *slots;
+	int nattributes;
+
+	for (int r = 0, member = -1; r <= node->relation; r++)
+		relid = member = bms_next_member(native->relids, member);
+	slots = native->translation->attribute_slots[relid];
+	nattributes = native->root->simple_rel_array[relid]->max_attr;
+	node->filled = palloc(Max(nattributes, 1) * sizeof(int));
+	for (int a = 0; slots != NULL && a < nattributes; a++)
+	{
+		if (slots[a] < 0 || !bms_is_member(slots[a], needed))
+			continue;
+		native->attrs[node->relation] =
+			lappend_int(native->attrs[node->relation], a);
+		node->filled[node->nfilled++] = slots[a];
+	}
+}
+
+static void
+add_slots(SqNode *node, const int *slots, int nslots, Bitmapset *needed)
+{
+	if (node->slots == NULL)
+		node->slots = palloc(sizeof(int));
+	node->slots =
+		repalloc(node->slots, Max(node->nslots + nslots, 1) * sizeof(int));
+	for (int s = 0; s < nslots; s++)
+		if (bms_is_member(slots[s], needed))
+			node->slots[node->nslots++] = slots[s];
+}
+
+/* Say which slots the rows of a node have: those that are needed above. */
+static void
+place_slots(SqNativePath *native, SqNode *node, Bitmapset *needed)
+{
+	Bitmapset *beneath = used_slots(native->translation, node);
+
+	if (node->kind != SQ_NODE_AGGREGATE)
+		beneath = bms_union(needed, beneath);
+	if (node->outer != NULL)
+		place_slots(native, node->outer, beneath);
+	if (node->inner != NULL)
+		place_slots(native, node->inner, beneath);
+	if (node->kind == SQ_NODE_SCAN ||
+		(node->kind == SQ_NODE_JOIN && node->inner == NULL))
+		fill_slots(native, node, beneath);
+	if (node->kind == SQ_NODE_AGGREGATE)
+		return;
+	if (node->outer != NULL)
+		add_slots(node, node->outer->slots, node->outer->nslots, needed);
+	/* ANTI has them too, as NULLs: it may have been a LEFT JOIN */
+	if (node->kind == SQ_NODE_JOIN && node->join == SQ_JOIN_SEMI)
+		return;
+	if (node->inner != NULL)
+		add_slots(node, node->inner->slots, node->inner->nslots, needed);
+	add_slots(node, node->filled, node->nfilled, needed);
+}
+
+static void
+number_nodes(SqNode *node, int *next)
+{
+	node->number = (*next)++;
+	if (node->outer != NULL)
+		number_nodes(node->outer, next);
+	if (node->inner != NULL)
+		number_nodes(node->inner, next);
+}
+
+/* ---- Output ---- */
 
 /* One more column of the scan's rows. */
 static void
@@ -119,6 +293,63 @@ add_output(SqNativePath *native, Expr *expr, Index sortgroup, int slot)
 	native->tlist = lappend(native->tlist, entry);
 	native->output = lappend_int(native->output, slot);
 }
+
+static SqNativePath *
+begin_plan(PlannerInfo *root, const SqNativeTree *tree)
+{
+	SqNativePath *native = palloc0(sizeof(SqNativePath));
+	int count;
+
+	native->root = root;
+	native->relids = sq_fdw_native_relids(tree);
+	native->translation = sq_fdw_translation_create(root, native->relids);
+	count = bms_num_members(native->relids);
+	native->attrs = palloc0(count * sizeof(List *));
+	native->seek = palloc0(count * sizeof(List *));
+	return native;
+}
+
+static void
+end_plan(SqNativePath *native, SqNode *top)
+{
+	SqTranslation *t = native->translation;
+	Bitmapset *needed = NULL;
+	ListCell *cell;
+
+	foreach (cell, native->output)
+		needed = bms_add_member(needed, lfirst_int(cell));
+	place_slots(native, top, needed);
+	native->plan = palloc0(sizeof(SqPlan));
+	number_nodes(top, &native->plan->nnodes);
+	native->plan->nslots = t->nslots;
+	native->plan->slots = t->slots;
+	native->plan->nrelations = bms_num_members(native->relids);
+	native->plan->nparams = list_length(t->params);
+	native->plan->nhosts = list_length(t->hosts);
+	native->plan->root = top;
+}
+
+/* The rows of a join as they are. */
+static SqNativePath *
+plan_rows(PlannerInfo *root, const SqNativeTree *tree)
+{
+	SqNativePath *native = begin_plan(root, tree);
+	SqNode *top = make_tree(native, tree);
+	/* by now the target may have become the query's, with expressions */
+	List *columns = pull_var_clause((Node *) tree->rel->reltarget->exprs,
+									PVC_RECURSE_PLACEHOLDERS);
+	ListCell *cell;
+
+	foreach (cell, columns)
+		if (!tlist_member(lfirst(cell), native->tlist))
+			add_output(
+				native, lfirst(cell), 0,
+				sq_fdw_translation_column(native->translation, lfirst(cell)));
+	end_plan(native, top);
+	return native;
+}
+
+/* ---- Groups ---- */
 
 static bool
 add_key(SqNativePath *native, SqNode *node, Expr *expr, Index sortgroup)
@@ -199,6 +430,7 @@ translate_groups(PlannerInfo *root, SqNativePath *native, PathTarget *target,
 {
 	List *group_clause = root->parse->groupClause;
 	List *others = NIL;
+	List *keys = NIL;
 	ListCell *cell;
 	int i = 0;
 
@@ -215,33 +447,14 @@ translate_groups(PlannerInfo *root, SqNativePath *native, PathTarget *target,
 		{
 			if (!add_key(native, node, expr, sortgroup))
 				return false;
+			keys = lappend(keys, expr);
 		}
 		else
 			others = lappend(others, expr);
 	}
+	show(native, node, "Group Key", keys);
 	return add_aggregates(native, node, (Node *) others) &&
 		   add_aggregates(native, node, (Node *) native->having);
-}
-
-/* ---- The tree ---- */
-
-/* Fill a scan's slots with the attributes that were met: their numbers - 1. */
-static List *
-fill_slots(const SqTranslation *t, SqNode *scan)
-{
-	List *attrs = NIL;
-
-	scan->filled = palloc(Max(t->nattributes, 1) * sizeof(int));
-	for (int a = 0; a < t->nattributes; a++)
-	{
-		if (t->attribute_slots[a] < 0)
-			continue;
-		attrs = lappend_int(attrs, a);
-		scan->filled[scan->nfilled++] = t->attribute_slots[a];
-	}
-	scan->slots = scan->filled;
-	scan->nslots = scan->nfilled;
-	return attrs;
 }
 
 static void
@@ -254,69 +467,36 @@ add_row_slots(SqNode *node)
 		node->slots[node->nslots++] = node->aggregates[a].slot;
 }
 
-/* Aggregate over filter over scan; NULL if a part of it is not native. */
+/* Groups of a tree's rows; NULL if a part of it is not native. */
 static SqNativePath *
-make_tree(PlannerInfo *root, RelOptInfo *rel, PathTarget *target, List *having,
-		  double groups)
+plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
+			List *having, double groups)
 {
-	SqNativePath *native = palloc0(sizeof(SqNativePath));
-	SqNode *scan = palloc0(sizeof(SqNode));
-	SqNode *filter = palloc0(sizeof(SqNode));
-	SqNode *aggregate = palloc0(sizeof(SqNode));
-	SqTranslation *t = sq_fdw_translation_create(rel->relid, rel->max_attr);
+	SqNativePath *native = begin_plan(root, tree);
+	SqNode *aggregate =
+		make_node(SQ_NODE_AGGREGATE, groups, make_tree(native, tree));
 
-	native->rel = rel;
-	native->translation = t;
 	native->having = having;
-	scan->kind = SQ_NODE_SCAN;
-	scan->rows = rel->tuples;
-	filter->kind = SQ_NODE_FILTER;
-	filter->rows = rel->rows;
-	filter->outer = scan;
-	aggregate->kind = SQ_NODE_AGGREGATE;
-	aggregate->rows = groups;
-	if (!translate_conditions(root, t, rel, filter) ||
-		!translate_groups(root, native, target, aggregate))
+	if (!translate_groups(root, native, target, aggregate))
 		return NULL;
-	native->attrs = fill_slots(t, scan);
-	filter->nslots = scan->nslots;
-	filter->slots = scan->slots;
 	add_row_slots(aggregate);
-	aggregate->outer = filter->nconditions > 0 ? filter : scan;
-	filter->number = 1;
-	scan->number = filter->nconditions > 0 ? 2 : 1;
-	native->plan = palloc0(sizeof(SqPlan));
-	*native->plan = (SqPlan){.nslots = t->nslots,
-							 .slots = t->slots,
-							 .nrelations = 1,
-							 .nparams = list_length(t->params),
-							 .nnodes = scan->number + 1,
-							 .root = aggregate};
+	end_plan(native, aggregate);
 	return native;
 }
 
-/* ---- Paths ---- */
+/* ---- Paths of groups ---- */
 
-/* Is this an aggregate over one of our relations, without what is beyond us? */
+/* Is this an aggregate over relations of ours, without what is beyond us? */
 static bool
 is_candidate(PlannerInfo *root, RelOptInfo *input)
 {
 	Query *parse = root->parse;
 
-	if (sq_require_native == SQ_NATIVE_FORBID || !sq_enable_native_aggregate ||
-		(input->baserestrictinfo != NIL && !sq_enable_native_filter))
-		return false;
-	return input->reloptkind == RELOPT_BASEREL && input->fdwroutine != NULL &&
-		   input->fdw_private != NULL && bms_is_empty(input->lateral_relids) &&
-		   parse->groupingSets == NIL &&
-		   (parse->hasAggs || parse->groupClause != NIL) &&
-		   GetDatabaseEncoding() == PG_UTF8;
-}
-
-static bool
-is_stream(const RelOptInfo *rel)
-{
-	return *(const SqFdwKind **) rel->fdw_private == &sq_fdw_kind_stream;
+	return sq_enable_native_aggregate &&
+		   (input->reloptkind == RELOPT_BASEREL ||
+			input->reloptkind == RELOPT_JOINREL) &&
+		   input->fdwroutine != NULL && parse->groupingSets == NIL &&
+		   (parse->hasAggs || parse->groupClause != NIL);
 }
 
 static double
@@ -330,51 +510,49 @@ count_groups(PlannerInfo *root, RelOptInfo *input)
 	return estimate_num_groups(root, exprs, input->rows, NULL, NULL);
 }
 
+/* The cost of all rows having gone into their groups. */
 static Cost
-native_cost(RelOptInfo *input, const SqNativePath *native, double groups)
+groups_cost(const SqNativeTree *tree, const SqNativePath *native)
 {
-	Path *cheapest = input->cheapest_total_path;
 	const SqNode *aggregate = native->plan->root;
-	double rows = Max(input->tuples, SQ_FEW_ROWS);
-	Cost scan = rows * cpu_tuple_cost;
-	Cost kernels = rows * input->baserestrictcost.per_tuple +
-				   input->rows * (aggregate->nkeys + aggregate->naggregates) *
-					   cpu_operator_cost;
 
-	/* what a stream's conditions leave unread is known to its own path */
-	if (is_stream(input))
-		scan =
-			Max(cheapest->total_cost - rows * input->baserestrictcost.per_tuple,
-				0.5 * cheapest->total_cost);
-	return scan * SCAN_FACTOR + kernels * KERNEL_FACTOR +
-		   groups * cpu_tuple_cost;
+	return tree->cost + tree->rows *
+							(aggregate->nkeys + aggregate->naggregates) *
+							cpu_operator_cost * SQ_NATIVE_FACTOR;
 }
 
 void
 sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 						  RelOptInfo *input, RelOptInfo *output, void *extra)
 {
-	PathTarget *target;
+	const SqNativeTree *tree;
 	SqNativePath *native;
+	ForeignPath *path;
 	List *having;
 	double groups;
 	double rows;
+	Cost cost;
 
 	if (stage != UPPERREL_GROUP_AGG || !is_candidate(root, input))
 		return;
-	target = root->upper_targets[UPPERREL_GROUP_AGG];
+	tree = sq_fdw_native_tree(root, input);
+	if (tree == NULL)
+		return;
 	having = (List *) ((GroupPathExtraData *) extra)->havingQual;
 	groups = count_groups(root, input);
-	native = make_tree(root, input, target, having, groups);
+	native = plan_groups(root, tree, root->upper_targets[UPPERREL_GROUP_AGG],
+						 having, groups);
 	if (native == NULL)
 		return;
 	rows = clamp_row_est(
 		groups * clauselist_selectivity(root, having, 0, JOIN_INNER, NULL));
-	add_path(output,
-			 (Path *) SQ_CREATE_UPPER_PATH(
-				 root, output, target, rows,
-				 input->cheapest_total_path->startup_cost,
-				 native_cost(input, native, groups), list_make1(native)));
+	cost = groups_cost(tree, native);
+	path = SQ_CREATE_UPPER_PATH(
+		root, output, root->upper_targets[UPPERREL_GROUP_AGG], rows, cost,
+		cost + groups * cpu_tuple_cost, list_make1(native));
+	/* as for joins */
+	path->path.parallel_safe = false;
+	add_path(output, (Path *) path);
 }
 
 /* ---- Plan ---- */
@@ -391,22 +569,52 @@ plan_const(const SqPlan *plan)
 					 false, false);
 }
 
+static List *
+list_of(List **lists, int count)
+{
+	List *all = NIL;
+
+	for (int i = 0; i < count; i++)
+		all = lappend(all, lists[i]);
+	return all;
+}
+
+/* In the order that EXPLAIN prints nodes in. */
+static List *
+list_shown(const SqNativePath *native)
+{
+	List *list = NIL;
+	ListCell *cell;
+
+	foreach (cell, native->shown)
+	{
+		const SqShown *shown = lfirst(cell);
+
+		list = lappend(list, list_make3(makeInteger(shown->node->number),
+										makeString(pstrdup(shown->label)),
+										copyObject(shown->exprs)));
+	}
+	return list;
+}
+
 ForeignScan *
 sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 {
 	SqNativePath *native = linitial(path->fdw_private);
-	RelOptInfo *rel = native->rel;
-	List *seek = NIL;
+	int count;
 	List *private;
 
-	if (is_stream(rel))
-		seek = sq_fdw_stream_exprs(
-			root, rel, NULL,
-			extract_actual_clauses(rel->baserestrictinfo, false));
-	private = list_make2(makeInteger(SQ_PLAN_NATIVE), native->attrs);
-	private = list_concat(private, list_make4(plan_const(native->plan),
-											  makeInteger(rel->relid), seek,
-											  native->output));
+	if (!IS_UPPER_REL(path->path.parent))
+		native = plan_rows(root, linitial(path->fdw_private));
+	count = native->plan->nrelations;
+	private =
+		list_make2(makeInteger(SQ_PLAN_NATIVE), list_of(native->attrs, count));
+	private = list_concat(
+		private, list_make5(plan_const(native->plan),
+							makeInteger(bms_next_member(native->relids, -1)),
+							list_of(native->seek, count), native->output,
+							native->translation->hosts));
+	private = lappend(private, list_shown(native));
 	return make_foreignscan(tlist, (List *) copyObject(native->having), 0,
 							native->translation->params, private, native->tlist,
 							NIL, NULL);

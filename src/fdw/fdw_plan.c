@@ -14,6 +14,7 @@
 
 #include "access/table.h"
 #include "base/base_version.h"
+#include "fdw/fdw_native.h"
 #include "fdw/fdw_seek.h"
 #include "fdw/fdw_snapshot.h"
 #include "feed/feed.h"
@@ -38,7 +39,7 @@
 /* Planner state of a relation. */
 typedef struct SqPlannerInfo
 {
-	const SqFdwKind *kind; /* must be first */
+	SqFdwRel base; /* must be first */
 	SqRelation *rel;
 	int partitions; /* 0: not known */
 } SqPlannerInfo;
@@ -51,7 +52,7 @@ sq_fdw_stream_rel_size(PlannerInfo *root, RelOptInfo *baserel,
 	double known =
 		sq_fdw_known_records(RelationGetRelid(relation), &info->partitions);
 
-	info->kind = &sq_fdw_kind_stream;
+	info->base.kind = &sq_fdw_kind_stream;
 	info->rel = sq_feed_relation_load(relation);
 	baserel->fdw_private = info;
 	if (known >= 0)

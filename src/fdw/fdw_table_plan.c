@@ -16,6 +16,7 @@
 #include "catalog/pg_am_d.h"
 #include "commands/defrem.h"
 #include "fdw/fdw_lookup.h"
+#include "fdw/fdw_native.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
 #include "optimizer/cost.h"
@@ -32,12 +33,12 @@
 /* Planner state of a relation. */
 typedef struct SqTablePlanner
 {
-	const SqFdwKind *kind; /* must be first */
+	SqFdwRel base; /* must be first */
 	const SqKeyedShape *shape;
 } SqTablePlanner;
 
-static const SqKeyedShape *
-shape_of(RelOptInfo *baserel)
+const SqKeyedShape *
+sq_fdw_table_shape(const RelOptInfo *baserel)
 {
 	return ((SqTablePlanner *) baserel->fdw_private)->shape;
 }
@@ -98,7 +99,7 @@ sq_fdw_table_rel_size(PlannerInfo *root, RelOptInfo *baserel, Relation relation)
 	SqTablePlanner *planner = palloc0(sizeof(SqTablePlanner));
 	double known;
 
-	planner->kind = &sq_fdw_kind_table;
+	planner->base.kind = &sq_fdw_kind_table;
 	planner->shape = sq_keyed_shape_acquire(relation, CurrentMemoryContext);
 	baserel->fdw_private = planner;
 	known = sq_keyed_known_rows(planner->shape);
@@ -163,7 +164,7 @@ static void
 add_lookup_path(PlannerInfo *root, RelOptInfo *baserel, int index,
 				ParamPathInfo *param, Relids outer)
 {
-	const SqKeyedShape *shape = shape_of(baserel);
+	const SqKeyedShape *shape = sq_fdw_table_shape(baserel);
 	SqLookup *lookup = palloc(sizeof(SqLookup));
 	List *clauses = list_copy(baserel->baserestrictinfo);
 	QualCost qual = baserel->baserestrictcost;
@@ -194,13 +195,14 @@ add_lookup_path(PlannerInfo *root, RelOptInfo *baserel, int index,
 static bool
 is_usable(RelOptInfo *baserel, Expr *clause, void *arg)
 {
-	return sq_fdw_lookup_usable(shape_of(baserel), baserel->relid, clause);
+	return sq_fdw_lookup_usable(sq_fdw_table_shape(baserel), baserel->relid,
+								clause);
 }
 
 void
 sq_fdw_table_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
-	const SqKeyedShape *shape = shape_of(baserel);
+	const SqKeyedShape *shape = sq_fdw_table_shape(baserel);
 	Bitmapset *columns = NULL;
 	List *outers;
 	ListCell *cell;

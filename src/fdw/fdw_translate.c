@@ -28,18 +28,32 @@
 #define MAX_LIST 16
 
 SqTranslation *
-sq_fdw_translation_create(Index relid, int nattributes)
+sq_fdw_translation_create(PlannerInfo *root, Relids relids)
 {
 	SqTranslation *t = palloc0(sizeof(SqTranslation));
 
-	t->relid = relid;
-	t->nattributes = nattributes;
-	t->attribute_slots = palloc(Max(nattributes, 1) * sizeof(int));
-	for (int a = 0; a < nattributes; a++)
-		t->attribute_slots[a] = -1;
+	t->root = root;
+	t->relids = relids;
+	t->attribute_slots = palloc0(root->simple_rel_array_size * sizeof(int *));
 	t->maxslots = 16;
 	t->slots = palloc0(t->maxslots * sizeof(SqColumn));
 	return t;
+}
+
+/* The slot of a relation's column, which must be met here. */
+static int *
+slot_of(SqTranslation *t, Index relid, AttrNumber attribute)
+{
+	int **slots = &t->attribute_slots[relid];
+	int nattributes = t->root->simple_rel_array[relid]->max_attr;
+
+	if (*slots == NULL)
+	{
+		*slots = palloc(nattributes * sizeof(int));
+		for (int a = 0; a < nattributes; a++)
+			(*slots)[a] = -1;
+	}
+	return &(*slots)[attribute - 1];
 }
 
 int
@@ -109,21 +123,35 @@ is_integer(SqType type)
 
 /* ---- Leaves ---- */
 
+bool
+sq_fdw_translation_has(const SqTranslation *t, const Var *var)
+{
+	return var->varlevelsup == 0 && bms_is_member(var->varno, t->relids) &&
+		   var->varattno > 0 &&
+		   var->varattno <= t->root->simple_rel_array[var->varno]->max_attr;
+}
+
+int
+sq_fdw_translation_column(SqTranslation *t, const Var *var)
+{
+	int *slot = slot_of(t, var->varno, var->varattno);
+
+	if (*slot < 0)
+		*slot = sq_fdw_translation_slot(
+			t, sq_fdw_native_type(var->vartype, var->vartypmod));
+	return *slot;
+}
+
 static SqExpr *
 translate_var(SqTranslation *t, Var *var)
 {
-	SqColumn type = sq_fdw_native_type(var->vartype, var->vartypmod);
 	SqExpr *expr;
-	int *slot;
 
-	if (var->varno != t->relid || var->varlevelsup != 0 || var->varattno <= 0 ||
-		var->varattno > t->nattributes)
+	if (!sq_fdw_translation_has(t, var))
 		return NULL;
-	slot = &t->attribute_slots[var->varattno - 1];
-	if (*slot < 0)
-		*slot = sq_fdw_translation_slot(t, type);
-	expr = make_typed(SQ_EXPR_COLUMN, type);
-	expr->number = *slot;
+	expr = make_typed(SQ_EXPR_COLUMN,
+					  sq_fdw_native_type(var->vartype, var->vartypmod));
+	expr->number = sq_fdw_translation_column(t, var);
 	return expr;
 }
 
@@ -398,6 +426,13 @@ static const SqFunction functions[] = {
 	{F_NUMERIC_INT2, SQ_OP_NUMERIC_I}, {F_NUMERIC_INT4, SQ_OP_NUMERIC_I},
 };
 
+/* A numeric whose digits are known when the plan is made. */
+static bool
+is_scaled(const SqExpr *expr)
+{
+	return expr->type == SQ_TYPE_NUMERIC && expr->kind != SQ_EXPR_PARAM;
+}
+
 /* A numeric result: how many digits can it have? */
 static SqExpr *
 make_numeric(SqOp op, SqExpr *a, SqExpr *b)
@@ -406,7 +441,8 @@ make_numeric(SqOp op, SqExpr *a, SqExpr *b)
 	int scale = a->scale;
 	SqExpr *expr;
 
-	if (a->kind == SQ_EXPR_PARAM || (b != NULL && b->kind == SQ_EXPR_PARAM))
+	if (op != SQ_OP_NUMERIC_I &&
+		(!is_scaled(a) || (b != NULL && !is_scaled(b))))
 		return NULL;
 	if (op == SQ_OP_NUMERIC_I)
 		precision = a->type == SQ_TYPE_INT2 ? 5 : 10;
@@ -541,22 +577,17 @@ own_condition(SqTranslation *t, Node *node)
 SqExpr *
 sq_fdw_translate_condition(SqTranslation *t, Node *node)
 {
+	SqExpr *condition = own_condition(t, node);
 	SqExpr *value;
 
-	switch (nodeTag(node))
-	{
-		case T_Var:
-		case T_Const:
-		case T_Param:
-		case T_CaseExpr:
-		case T_CoalesceExpr:
-			value = sq_fdw_translate_value(t, node);
-			if (value == NULL || value->type != SQ_TYPE_BOOL)
-				return NULL;
-			return make_one(SQ_EXPR_TRUTH, SQ_TYPE_TRUTH, value);
-		default:
-			return own_condition(t, node);
-	}
+	if (condition != NULL)
+		return condition;
+	value = sq_fdw_translate_value(t, node);
+	if (value == NULL || value->type != SQ_TYPE_BOOL)
+		return NULL;
+	if (value->kind == SQ_EXPR_BOOL)
+		return value->args[0];
+	return make_one(SQ_EXPR_TRUTH, SQ_TYPE_TRUTH, value);
 }
 
 /* ---- Values ---- */
@@ -631,8 +662,9 @@ translate_relabel(SqTranslation *t, RelabelType *node)
 	return arg;
 }
 
-SqExpr *
-sq_fdw_translate_value(SqTranslation *t, Node *node)
+/* A value that has kernels, or NULL. */
+static SqExpr *
+own_value(SqTranslation *t, Node *node)
 {
 	SqExpr *condition;
 
@@ -668,142 +700,19 @@ sq_fdw_translate_value(SqTranslation *t, Node *node)
 							 : NULL;
 }
 
-/* ---- Aggregates ---- */
-
-typedef struct SqAggFunctionKind
+SqExpr *
+sq_fdw_translate_value(SqTranslation *t, Node *node)
 {
-	Oid function;
-	SqAggregateKind kind;
-	SqType result;
-} SqAggFunctionKind;
+	int nhosts = list_length(t->hosts);
+	SqExpr *value = own_value(t, node);
+	SqColumn type;
 
-static const SqAggFunctionKind aggregates[] = {
-	{F_COUNT_, SQ_AGG_COUNT, SQ_TYPE_INT8},
-	{F_COUNT_ANY, SQ_AGG_COUNT, SQ_TYPE_INT8},
-	{F_SUM_INT2, SQ_AGG_SUM_I, SQ_TYPE_INT8},
-	{F_SUM_INT4, SQ_AGG_SUM_I, SQ_TYPE_INT8},
-	{F_SUM_INT8, SQ_AGG_SUM_WIDE, SQ_TYPE_DATUM},
-	{F_SUM_NUMERIC, SQ_AGG_SUM_WIDE, SQ_TYPE_DATUM},
-	{F_SUM_FLOAT4, SQ_AGG_SUM_F, SQ_TYPE_FLOAT4},
-	{F_SUM_FLOAT8, SQ_AGG_SUM_F, SQ_TYPE_FLOAT8},
-	{F_AVG_INT2, SQ_AGG_AVG_WIDE, SQ_TYPE_DATUM},
-	{F_AVG_INT4, SQ_AGG_AVG_WIDE, SQ_TYPE_DATUM},
-	{F_AVG_INT8, SQ_AGG_AVG_WIDE, SQ_TYPE_DATUM},
-	{F_AVG_NUMERIC, SQ_AGG_AVG_WIDE, SQ_TYPE_DATUM},
-	{F_AVG_FLOAT4, SQ_AGG_AVG_F, SQ_TYPE_FLOAT8},
-	{F_AVG_FLOAT8, SQ_AGG_AVG_F, SQ_TYPE_FLOAT8},
-	{F_VARIANCE_FLOAT8, SQ_AGG_VAR_SAMP_F, SQ_TYPE_FLOAT8},
-	{F_VAR_SAMP_FLOAT8, SQ_AGG_VAR_SAMP_F, SQ_TYPE_FLOAT8},
-	{F_VAR_POP_FLOAT8, SQ_AGG_VAR_POP_F, SQ_TYPE_FLOAT8},
-	{F_STDDEV_FLOAT8, SQ_AGG_STDDEV_SAMP_F, SQ_TYPE_FLOAT8},
-	{F_STDDEV_SAMP_FLOAT8, SQ_AGG_STDDEV_SAMP_F, SQ_TYPE_FLOAT8},
-	{F_STDDEV_POP_FLOAT8, SQ_AGG_STDDEV_POP_F, SQ_TYPE_FLOAT8},
-	{F_BOOL_AND, SQ_AGG_AND, SQ_TYPE_BOOL},
-	{F_BOOL_OR, SQ_AGG_OR, SQ_TYPE_BOOL},
-	{F_EVERY, SQ_AGG_AND, SQ_TYPE_BOOL},
-};
-
-/* min and max of a type: built in, by the type's order. */
-static bool
-find_extreme(Aggref *aggref, const SqExpr *arg, SqAggregate *aggregate)
-{
-	bool min = false;
-	SqAggregateKind kind;
-
-	switch (aggref->aggfnoid)
-	{
-		case F_MIN_INT2:
-		case F_MIN_INT4:
-		case F_MIN_INT8:
-		case F_MIN_NUMERIC:
-		case F_MIN_FLOAT4:
-		case F_MIN_FLOAT8:
-		case F_MIN_TEXT:
-		case F_MIN_DATE:
-		case F_MIN_TIMESTAMP:
-		case F_MIN_TIMESTAMPTZ:
-			min = true;
-			break;
-		case F_MAX_INT2:
-		case F_MAX_INT4:
-		case F_MAX_INT8:
-		case F_MAX_NUMERIC:
-		case F_MAX_FLOAT4:
-		case F_MAX_FLOAT8:
-		case F_MAX_TEXT:
-		case F_MAX_DATE:
-		case F_MAX_TIMESTAMP:
-		case F_MAX_TIMESTAMPTZ:
-			break;
-		default:
-			return false;
-	}
-	if (sq_type_is_text(arg->type))
-	{
-		if (!compares_bytes(COMPARE_LT, aggref->inputcollid))
-			return false;
-		kind = min ? SQ_AGG_MIN_T : SQ_AGG_MAX_T;
-	}
-	else if (sq_type_is_float(arg->type))
-		kind = min ? SQ_AGG_MIN_F : SQ_AGG_MAX_F;
-	else
-		kind = min ? SQ_AGG_MIN_I : SQ_AGG_MAX_I;
-	aggregate->kind = kind;
-	return arg->type != SQ_TYPE_DATUM;
-}
-
-static bool
-find_aggregate(Aggref *aggref, SqAggregate *aggregate, SqColumn *result)
-{
-	const SqExpr *arg = aggregate->arg;
-
-	for (int i = 0; i < lengthof(aggregates); i++)
-	{
-		if (aggregates[i].function != aggref->aggfnoid)
-			continue;
-		aggregate->kind = aggregates[i].kind;
-		*result = (SqColumn){.type = aggregates[i].result};
-		return arg == NULL || arg->type != SQ_TYPE_DATUM ||
-			   aggregate->kind == SQ_AGG_COUNT;
-	}
-	if (arg == NULL || !find_extreme(aggref, arg, aggregate))
-		return false;
-	*result = (SqColumn){
-		.type = arg->type, .precision = arg->precision, .scale = arg->scale};
-	return true;
-}
-
-bool
-sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
-						   SqAggregate *aggregate)
-{
-	SqColumn result;
-
-	*aggregate = (SqAggregate){.kind = SQ_AGG_COUNT};
-	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->aggorder != NIL ||
-		aggref->aggdistinct != NIL || aggref->agglevelsup != 0 ||
-		aggref->aggvariadic || aggref->aggkind != AGGKIND_NORMAL ||
-		list_length(aggref->args) > 1)
-		return false;
-	if (aggref->args != NIL)
-	{
-		TargetEntry *entry = linitial(aggref->args);
-
-		aggregate->arg = sq_fdw_translate_value(t, (Node *) entry->expr);
-		if (aggregate->arg == NULL ||
-			(aggregate->arg->type == SQ_TYPE_NUMERIC &&
-			 aggregate->arg->kind == SQ_EXPR_PARAM))
-			return false;
-	}
-	if (aggref->aggfilter != NULL)
-	{
-		aggregate->filter =
-			sq_fdw_translate_condition(t, (Node *) aggref->aggfilter);
-		if (aggregate->filter == NULL)
-			return false;
-	}
-	if (!find_aggregate(aggref, aggregate, &result))
-		return false;
-	aggregate->slot = sq_fdw_translation_slot(t, result);
-	return true;
+	if (value != NULL)
+		return value;
+	/* those of its parts are not needed */
+	t->hosts = list_truncate(t->hosts, nhosts);
+	type = sq_fdw_native_type(exprType(node), exprTypmod(node));
+	value = make_typed(SQ_EXPR_HOST, type);
+	value->number = sq_fdw_translate_host(t, node);
+	return value->number >= 0 ? value : NULL;
 }

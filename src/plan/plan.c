@@ -31,3 +31,11 @@ sq_plan_op_compares(SqOp op)
 {
 	return op <= SQ_OP_GE_B;
 }
+
+bool
+sq_plan_is_equality(const SqExpr *expr)
+{
+	return expr->kind == SQ_EXPR_CALL &&
+		   (expr->op == SQ_OP_EQ_I || expr->op == SQ_OP_EQ_F ||
+			expr->op == SQ_OP_EQ_T || expr->op == SQ_OP_EQ_B);
+}

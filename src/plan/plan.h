@@ -133,6 +133,9 @@ typedef struct SqExpr
 	struct SqExpr **args;
 } SqExpr;
 
+/* Is it a call of an operator for equal values, by which rows can be found? */
+extern bool sq_plan_is_equality(const SqExpr *expr);
+
 /* ---- Aggregates ---- */
 
 typedef enum SqAggregateKind
@@ -188,7 +191,7 @@ typedef enum SqJoinType
 	SQ_JOIN_RIGHT,
 	SQ_JOIN_FULL,
 	SQ_JOIN_SEMI,
-	SQ_JOIN_ANTI
+	SQ_JOIN_ANTI /* inner columns are NULL */
 } SqJoinType;
 
 typedef enum SqJoinMethod

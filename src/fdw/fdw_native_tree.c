@@ -1,0 +1,507 @@
+/*
+ * fdw_native_tree.c
+ *		How relations and joins of them would be computed natively.
+ *
+ * A relation's tree is its scan with all of its conditions. A join's is the
+ * cheapest of those made of its sides' trees, for each order and kind of join
+ * that the planner proposes: the outer side is gone through, the inner side is
+ * a table that is kept and found by an index, or becomes a hash table. Whether
+ * an expression can be computed is found out by translating it; the result is
+ * made once more when the plan is.
+ *
+ * Memory: the planner's. Locks: none.
+ */
+#include "fdw/fdw_native.h"
+
+#include "base/base_version.h"
+#include "catalog/pg_type_d.h"
+#include "fdw/fdw_table_plan.h"
+#include "guc.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+
+/* Parts of the cost of a row that PostgreSQL's executor reckons with. */
+#define SCAN_FACTOR   0.5
+#define OUTPUT_FACTOR 0.5
+/* A lookup of one key: a few cache misses. */
+#define LOOKUP_COST (2.0 * cpu_operator_cost)
+
+bool
+sq_fdw_is_stream(const RelOptInfo *rel)
+{
+	return ((const SqFdwRel *) rel->fdw_private)->kind == &sq_fdw_kind_stream;
+}
+
+static bool
+is_table(const RelOptInfo *rel)
+{
+	return ((const SqFdwRel *) rel->fdw_private)->kind == &sq_fdw_kind_table;
+}
+
+/* ---- Clauses ---- */
+
+/* In the order that PostgreSQL evaluates them: by security level, then cost,
+ * then as written. */
+static List *
+order_clauses(PlannerInfo *root, List *rinfos)
+{
+	List *ordered = NIL;
+	ListCell *cell;
+
+	foreach (cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		QualCost cost;
+		int at = 0;
+		ListCell *other;
+
+		cost_qual_eval_node(&cost, (Node *) rinfo, root);
+		foreach (other, ordered)
+		{
+			RestrictInfo *before = lfirst_node(RestrictInfo, other);
+			QualCost other_cost;
+
+			cost_qual_eval_node(&other_cost, (Node *) before, root);
+			if (before->security_level > rinfo->security_level ||
+				(before->security_level == rinfo->security_level &&
+				 other_cost.per_tuple > cost.per_tuple))
+				break;
+			at++;
+		}
+		ordered = list_insert_nth(ordered, at, rinfo);
+	}
+	return ordered;
+}
+
+/* Why one of the clauses cannot be computed, or NULL. */
+static const char *
+check_clauses(SqTranslation *t, List *rinfos)
+{
+	ListCell *cell;
+
+	foreach (cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (rinfo->pseudoconstant)
+			return "a condition is the same for all rows";
+		if (sq_fdw_translate_condition(t, (Node *) rinfo->clause) == NULL)
+			return t->reason;
+	}
+	return NULL;
+}
+
+static Cost
+clause_cost(PlannerInfo *root, List *rinfos)
+{
+	QualCost cost;
+
+	cost_qual_eval(&cost, rinfos, root);
+	return cost.per_tuple;
+}
+
+/* ---- Relations ---- */
+
+/* Why nothing of this query is native, or NULL. */
+static const char *
+check_query(PlannerInfo *root)
+{
+	if (sq_require_native == SQ_NATIVE_FORBID)
+		return "streamsql.debug_require_native is forbid";
+	if (GetDatabaseEncoding() != PG_UTF8)
+		return "the database is not encoded in UTF8";
+	return NULL;
+}
+
+static const char *
+check_relation(PlannerInfo *root, RelOptInfo *rel)
+{
+	const char *reason = check_query(root);
+
+	if (reason != NULL)
+		return reason;
+	if (!bms_is_empty(rel->lateral_relids))
+		return "a relation depends on rows of another";
+	if (rel->baserestrictinfo != NIL && !sq_enable_native_filter)
+		return "streamsql.enable_native_filter is off";
+	return check_clauses(sq_fdw_translation_create(root, rel->relids),
+						 rel->baserestrictinfo);
+}
+
+static SqNativeTree *
+make_scan(PlannerInfo *root, RelOptInfo *rel)
+{
+	SqNativeTree *tree = palloc0(sizeof(SqNativeTree));
+	Path *plain = rel->cheapest_total_path;
+	Cost qual = rel->baserestrictcost.per_tuple;
+	Cost scan = Max(rel->tuples, SQ_FEW_ROWS) * cpu_tuple_cost;
+
+	/* what a stream's conditions leave unread is known to its own path */
+	if (sq_fdw_is_stream(rel))
+	{
+		scan = Max(plain->total_cost - rel->tuples * qual,
+				   0.5 * plain->total_cost);
+		tree->startup = plain->startup_cost * SCAN_FACTOR;
+	}
+	tree->rel = rel;
+	tree->rows = rel->rows;
+	tree->filters = order_clauses(root, rel->baserestrictinfo);
+	tree->cost = scan * SCAN_FACTOR +
+				 Max(rel->tuples, SQ_FEW_ROWS) * qual * SQ_NATIVE_FACTOR;
+	return tree;
+}
+
+const SqNativeTree *
+sq_fdw_native_tree(PlannerInfo *root, RelOptInfo *rel)
+{
+	SqFdwRel *state = rel->fdw_private;
+
+	if (state == NULL || IS_DUMMY_REL(rel))
+		return NULL;
+	if (!state->native_known)
+	{
+		state->native_known = true;
+		state->reason = check_relation(root, rel);
+		if (state->reason == NULL)
+			state->native = make_scan(root, rel);
+	}
+	return state->native;
+}
+
+Relids
+sq_fdw_native_relids(const SqNativeTree *tree)
+{
+	if (tree->outer == NULL)
+		return bms_copy(tree->rel->relids);
+	return bms_union(sq_fdw_native_relids(tree->outer),
+					 sq_fdw_native_relids(tree->inner));
+}
+
+/* ---- Joins ---- */
+
+/* A join that the planner proposes. */
+typedef struct SqProposal
+{
+	PlannerInfo *root;
+	RelOptInfo *joinrel;
+	const SqNativeTree *outer;
+	const SqNativeTree *inner;
+	SqJoinType type;
+	SqTranslation *translation;
+	List *clauses; /* of the join */
+	List *filters; /* on its rows */
+} SqProposal;
+
+/* The equality of outer and inner values that a clause is, or NULL. */
+static SqExpr *
+equality_of(SqProposal *proposal, RestrictInfo *rinfo)
+{
+	Relids outer = proposal->outer->rel->relids;
+	Relids inner = proposal->inner->rel->relids;
+	SqExpr *expr;
+
+	if (!is_opclause(rinfo->clause) || rinfo->right_relids == NULL ||
+		rinfo->left_relids == NULL)
+		return NULL;
+	if (!(bms_is_subset(rinfo->left_relids, outer) &&
+		  bms_is_subset(rinfo->right_relids, inner)) &&
+		!(bms_is_subset(rinfo->left_relids, inner) &&
+		  bms_is_subset(rinfo->right_relids, outer)))
+		return NULL;
+	expr = sq_fdw_translate_condition(proposal->translation,
+									  (Node *) rinfo->clause);
+	return expr != NULL && sq_plan_is_equality(expr) ? expr : NULL;
+}
+
+static SqNativeTree *
+make_join(SqProposal *proposal, SqJoinMethod method, List *equalities,
+		  List *conditions)
+{
+	SqNativeTree *tree = palloc0(sizeof(SqNativeTree));
+
+	tree->rel = proposal->joinrel;
+	tree->rows = proposal->joinrel->rows;
+	tree->filters = order_clauses(proposal->root, proposal->filters);
+	tree->outer = proposal->outer;
+	tree->inner = proposal->inner;
+	tree->join = proposal->type;
+	tree->method = method;
+	tree->equalities = equalities;
+	tree->conditions = order_clauses(proposal->root, conditions);
+	tree->startup = tree->outer->startup;
+	return tree;
+}
+
+/* The cost of pairs of rows, from their being found to the join's rows. */
+static Cost
+pairs_cost(SqProposal *proposal, const SqNativeTree *tree, double pairs)
+{
+	return SQ_NATIVE_FACTOR *
+		   (pairs * clause_cost(proposal->root, tree->conditions) +
+			tree->rows * (cpu_operator_cost +
+						  clause_cost(proposal->root, tree->filters)));
+}
+
+static double
+bytes_of(const SqNativeTree *tree)
+{
+	return tree->rows * (tree->rel->reltarget->width + 32.0);
+}
+
+static SqNativeTree *
+make_hash(SqProposal *proposal)
+{
+	const SqNativeTree *inner = proposal->inner;
+	const SqNativeTree *outer = proposal->outer;
+	List *equalities = NIL;
+	List *conditions = NIL;
+	SqNativeTree *tree;
+	double pairs = proposal->joinrel->rows;
+	ListCell *cell;
+
+	foreach (cell, proposal->clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (equality_of(proposal, rinfo) != NULL)
+			equalities = lappend(equalities, rinfo);
+		else
+			conditions = lappend(conditions, rinfo);
+	}
+	/* without keys nothing divides what exceeds memory */
+	if (equalities == NIL && (proposal->type == SQ_JOIN_FULL ||
+							  bytes_of(inner) > get_hash_memory_limit()))
+		return NULL;
+	tree = make_join(proposal, SQ_METHOD_HASH, equalities, conditions);
+	if (equalities == NIL)
+		pairs = outer->rows * inner->rows;
+	tree->startup = inner->cost + outer->startup;
+	tree->cost = inner->cost + outer->cost +
+				 inner->rows * cpu_tuple_cost * SCAN_FACTOR +
+				 outer->rows * cpu_operator_cost * SCAN_FACTOR +
+				 pairs_cost(proposal, tree, pairs);
+	if (bytes_of(inner) > get_hash_memory_limit())
+		tree->cost +=
+			2 * seq_page_cost * (bytes_of(inner) + bytes_of(outer)) / BLCKSZ;
+	return tree;
+}
+
+/* The clause among these that gives a column of the inner table a value, which
+ * is looked for. */
+static RestrictInfo *
+find_key(SqProposal *proposal, List *rinfos, int attr)
+{
+	SqTranslation *t = proposal->translation;
+	Index relid = proposal->inner->rel->relid;
+	ListCell *cell;
+
+	foreach (cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		bool left = bms_is_member(relid, rinfo->left_relids);
+		SqExpr *expr;
+		SqExpr *column;
+
+		if (!is_opclause(rinfo->clause) ||
+			left == bms_is_member(relid, rinfo->right_relids))
+			continue;
+		expr = sq_fdw_translate_condition(t, (Node *) rinfo->clause);
+		if (expr == NULL || !sq_plan_is_equality(expr))
+			continue;
+		column = expr->args[left ? 0 : 1];
+		if (column->kind == SQ_EXPR_COLUMN &&
+			t->attribute_slots[relid] != NULL &&
+			column->number == t->attribute_slots[relid][attr])
+			return rinfo;
+	}
+	return NULL;
+}
+
+static SqNativeTree *
+make_lookup(SqProposal *proposal, int index)
+{
+	RelOptInfo *inner = proposal->inner->rel;
+	const SqKeyedShape *shape = sq_fdw_table_shape(inner);
+	/* those of the table alone are conditions of the match */
+	List *clauses =
+		list_concat_copy(proposal->clauses, inner->baserestrictinfo);
+	List *equalities = NIL;
+	SqNativeTree *tree;
+
+	for (int p = 0; p < shape->layout->indexes[index].ncolumns; p++)
+	{
+		RestrictInfo *key =
+			find_key(proposal, clauses, shape->parts[index][p].attr);
+
+		if (key == NULL)
+			return NULL;
+		equalities = lappend(equalities, key);
+	}
+	tree = make_join(proposal, SQ_METHOD_LOOKUP, equalities,
+					 list_difference_ptr(clauses, equalities));
+	tree->index = index;
+	tree->cost = tree->outer->cost + tree->outer->rows * LOOKUP_COST +
+				 pairs_cost(proposal, tree, Max(tree->rows, tree->outer->rows));
+	return tree;
+}
+
+/* ---- Paths of joins ---- */
+
+static bool
+can_output(SqProposal *proposal)
+{
+	ListCell *cell;
+
+	foreach (cell, proposal->joinrel->reltarget->exprs)
+		if (!IsA(lfirst(cell), Var) ||
+			!sq_fdw_translation_has(proposal->translation, lfirst(cell)))
+			return false;
+	return true;
+}
+
+/* Keep a tree if it is the cheapest so far. */
+static void
+propose(SqProposal *proposal, SqNativeTree *tree)
+{
+	RelOptInfo *joinrel = proposal->joinrel;
+	SqFdwRel *state = joinrel->fdw_private;
+	ForeignPath *path;
+
+	if (tree == NULL ||
+		(state->native != NULL && state->native->cost <= tree->cost))
+		return;
+	state->native = tree;
+	if (!can_output(proposal))
+		return;
+	path = SQ_CREATE_JOIN_PATH(
+		proposal->root, joinrel, tree->rows, tree->startup,
+		tree->cost + tree->rows * (cpu_tuple_cost * OUTPUT_FACTOR +
+								   joinrel->reltarget->cost.per_tuple),
+		list_make1(tree));
+	/* what the statement sees of a table or topic is in its process alone */
+	path->path.parallel_safe = false;
+	add_path(joinrel, (Path *) path);
+}
+
+static const char *
+check_join(PlannerInfo *root, RelOptInfo *joinrel, SqProposal *proposal)
+{
+	const char *reason = check_query(root);
+
+	if (reason != NULL)
+		return reason;
+	if (!sq_enable_native_join)
+		return "streamsql.enable_native_join is off";
+	if (proposal->filters != NIL && !sq_enable_native_filter)
+		return "streamsql.enable_native_filter is off";
+	if (root->rowMarks != NIL)
+		return "rows are locked or changed";
+	if (!bms_is_empty(joinrel->lateral_relids))
+		return "a relation depends on rows of another";
+	reason = check_clauses(proposal->translation, proposal->clauses);
+	if (reason != NULL)
+		return reason;
+	return check_clauses(proposal->translation, proposal->filters);
+}
+
+/* PostgreSQL also proposes joins with duplicates taken out before. */
+static bool
+join_type(JoinType type, SqJoinType *join)
+{
+	switch (type)
+	{
+		case JOIN_INNER:
+			*join = SQ_JOIN_INNER;
+			return true;
+		case JOIN_LEFT:
+			*join = SQ_JOIN_LEFT;
+			return true;
+		case JOIN_RIGHT:
+			*join = SQ_JOIN_RIGHT;
+			return true;
+		case JOIN_FULL:
+			*join = SQ_JOIN_FULL;
+			return true;
+		case JOIN_SEMI:
+			*join = SQ_JOIN_SEMI;
+			return true;
+		case JOIN_ANTI:
+			*join = SQ_JOIN_ANTI;
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Of an outer join, the conditions on its rows are not those of the match. */
+static void
+split_clauses(SqProposal *proposal, JoinType type, List *rinfos)
+{
+	ListCell *cell;
+
+	foreach (cell, rinfos)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (IS_OUTER_JOIN(type) &&
+			RINFO_IS_PUSHED_DOWN(rinfo, proposal->joinrel->relids))
+			proposal->filters = lappend(proposal->filters, rinfo);
+		else
+			proposal->clauses = lappend(proposal->clauses, rinfo);
+	}
+}
+
+static SqFdwRel *
+join_state(RelOptInfo *joinrel)
+{
+	SqFdwRel *state = joinrel->fdw_private;
+
+	if (state == NULL)
+	{
+		state = joinrel->fdw_private = palloc0(sizeof(SqFdwRel));
+		state->kind = &sq_fdw_kind_native;
+		state->native_known = true;
+	}
+	return state;
+}
+
+static bool
+can_look_up(const SqProposal *proposal)
+{
+	return proposal->inner->outer == NULL && is_table(proposal->inner->rel) &&
+		   proposal->type != SQ_JOIN_RIGHT && proposal->type != SQ_JOIN_FULL;
+}
+
+void
+sq_fdw_native_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
+						 RelOptInfo *outer, RelOptInfo *inner, JoinType type,
+						 JoinPathExtraData *extra)
+{
+	SqFdwRel *state = join_state(joinrel);
+	SqProposal proposal = {.root = root, .joinrel = joinrel};
+
+	if (joinrel->reloptkind != RELOPT_JOINREL ||
+		!join_type(type, &proposal.type))
+		return;
+	proposal.outer = sq_fdw_native_tree(root, outer);
+	proposal.inner = sq_fdw_native_tree(root, inner);
+	if (proposal.outer == NULL || proposal.inner == NULL)
+		return;
+	proposal.translation = sq_fdw_translation_create(
+		root, bms_union(outer->relids, inner->relids));
+	split_clauses(&proposal, type, extra->restrictlist);
+	state->reason = check_join(root, joinrel, &proposal);
+	if (state->reason != NULL)
+		return;
+	propose(&proposal, make_hash(&proposal));
+	if (!can_look_up(&proposal))
+		return;
+	for (int i = 0; i < sq_fdw_table_shape(inner)->layout->nindexes; i++)
+		propose(&proposal, make_lookup(&proposal, i));
+}
