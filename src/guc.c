@@ -97,18 +97,6 @@ static const struct config_enum_entry native_requirements[] = {
 	{NULL, 0, false},
 };
 
-/* Joins are never native yet: it could be said of few statements. */
-static bool
-check_requirement(int *value, void **extra, GucSource source)
-{
-	if (*value != SQ_NATIVE_REQUIRE)
-		return true;
-	GUC_check_errcode(ERRCODE_FEATURE_NOT_SUPPORTED);
-	GUC_check_errmsg("streamsql.debug_require_native cannot be \"require\"");
-	GUC_check_errdetail("This version runs joins in PostgreSQL's executor.");
-	return false;
-}
-
 void
 sq_guc_init(void)
 {
@@ -143,6 +131,6 @@ sq_guc_init(void)
 		"With require a statement fails where one of them does not, naming the "
 		"reason.",
 		&sq_require_native, SQ_NATIVE_ALLOW, native_requirements, PGC_USERSET,
-		GUC_EXPLAIN | GUC_NOT_IN_SAMPLE, check_requirement, NULL, NULL);
+		GUC_EXPLAIN | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streamsql");
 }

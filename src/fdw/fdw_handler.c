@@ -60,6 +60,7 @@ static void
 get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
 	kind_in(baserel->fdw_private)->get_paths(root, baserel);
+	sq_fdw_native_scan_paths(root, baserel);
 }
 
 List *
@@ -87,14 +88,15 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *path,
 	List *clauses;
 	List *private;
 
-	if (!IS_SIMPLE_REL(baserel))
+	if (sq_fdw_is_native_path(path))
 		return sq_fdw_native_plan(root, path, tlist);
 	kind = kind_in(baserel->fdw_private);
 	clauses = extract_actual_clauses(scan_clauses, false);
-	private = list_make2(
+	private = list_make3(
 		makeInteger(kind == &sq_fdw_kind_table ? SQ_KIND_TABLE
 											   : SQ_KIND_STREAM),
-		sq_fdw_wanted_attributes(baserel, baserel->max_attr, clauses));
+		sq_fdw_wanted_attributes(baserel, baserel->max_attr, clauses),
+		sq_fdw_not_native(root, baserel, false));
 
 	private = list_concat(private, kind->plan_private(root, baserel, path));
 	return make_foreignscan(tlist, clauses, baserel->relid,
@@ -146,6 +148,11 @@ end(ForeignScanState *node)
 static void
 explain(ForeignScanState *node, ExplainState *es)
 {
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	String *reason = list_nth(plan->fdw_private, SQ_PLAN_REASON);
+
+	if (es->verbose && reason != NULL)
+		ExplainPropertyText("Not Native", strVal(reason), es);
 	kind_in(node->fdw_state)->explain(node, es);
 }
 

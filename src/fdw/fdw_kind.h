@@ -25,6 +25,8 @@ enum SqPlanPrivateFirst
 	SQ_PLAN_KIND,
 	/* Integer list: wanted attributes, numbers - 1, ascending */
 	SQ_PLAN_ATTRIBUTES,
+	/* String: why what is done with the rows is not native, or NULL */
+	SQ_PLAN_REASON,
 	SQ_PLAN_OWN
 };
 

@@ -18,6 +18,7 @@
 #include "fdw/fdw_kind.h"
 #include "fdw/fdw_lookup.h"
 #include "fdw/fdw_scan.h"
+#include "nodes/value.h"
 #include "plan/plan.h"
 
 /* What follows SQ_PLAN_KIND in fdw_private. fdw_exprs holds the parameters, by
@@ -72,7 +73,7 @@ typedef struct SqFdwRel
 	const SqFdwKind *kind; /* must be first */
 	bool native_known;
 	SqNativeTree *native; /* the cheapest one; NULL: none, see reason */
-	const char *reason;
+	const char *reason;   /* of a grouping's relation: why it is not native */
 } SqFdwRel;
 
 /* The tree of a relation or join that is one of ours, or NULL. */
@@ -82,6 +83,11 @@ extern const SqNativeTree *sq_fdw_native_tree(PlannerInfo *root,
 extern Relids sq_fdw_native_relids(const SqNativeTree *tree);
 /* The part of the cost of a row that PostgreSQL's executor reckons with. */
 #define SQ_NATIVE_FACTOR 0.2
+/* Costs of a native path: under debug_require_native = require next to none. */
+extern Cost sq_fdw_native_cost(Cost cost);
+/* The path of a relation's scan with its conditions. PostgreSQL's scan does
+ * this as well, so it is there only where native execution is required. */
+extern void sq_fdw_native_scan_paths(PlannerInfo *root, RelOptInfo *rel);
 /* Is a relation (not a join) a stream? */
 extern bool sq_fdw_is_stream(const RelOptInfo *rel);
 /* GetForeignJoinPaths. */
@@ -98,9 +104,20 @@ extern void sq_fdw_native_upper_paths(PlannerInfo *root,
 									  UpperRelationKind stage,
 									  RelOptInfo *input, RelOptInfo *output,
 									  void *extra);
-/* The plan of a path of a join or of groups. */
+/* Is it a path of this file or of fdw_native_tree.c? Its fdw_private has two
+ * items: Integer SQ_PLAN_NATIVE, and a tree or what plans are made of. */
+extern bool sq_fdw_is_native_path(const ForeignPath *path);
+/* The plan of such a path. */
 extern ForeignScan *sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path,
 									   List *tlist);
+
+/* ---- Reasons (fdw_native_reason.c) ---- */
+
+/* Why joins, conditions and aggregates over the rows of a scan of this relation
+ * or join are not native, a String; NULL if there are none (conditions: of the
+ * scan are native). Throws 55000 where native execution is required. */
+extern String *sq_fdw_not_native(PlannerInfo *root, RelOptInfo *rel,
+								 bool conditions);
 
 /* ---- Translation (fdw_translate*.c) ---- */
 

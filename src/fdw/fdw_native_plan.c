@@ -26,6 +26,7 @@
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
@@ -317,7 +318,8 @@ end_plan(SqNativePath *native, SqNode *top)
 	ListCell *cell;
 
 	foreach (cell, native->output)
-		needed = bms_add_member(needed, lfirst_int(cell));
+		if (lfirst_int(cell) >= 0)
+			needed = bms_add_member(needed, lfirst_int(cell));
 	place_slots(native, top, needed);
 	native->plan = palloc0(sizeof(SqPlan));
 	number_nodes(top, &native->plan->nnodes);
@@ -331,20 +333,32 @@ end_plan(SqNativePath *native, SqNode *top)
 
 /* The rows of a join as they are. */
 static SqNativePath *
-plan_rows(PlannerInfo *root, const SqNativeTree *tree)
+plan_rows(PlannerInfo *root, const SqNativeTree *tree, List *tlist)
 {
 	SqNativePath *native = begin_plan(root, tree);
 	SqNode *top = make_tree(native, tree);
 	/* by now the target may have become the query's, with expressions */
-	List *columns = pull_var_clause((Node *) tree->rel->reltarget->exprs,
-									PVC_RECURSE_PLACEHOLDERS);
+	List *wanted = pull_var_clause((Node *) tree->rel->reltarget->exprs,
+								   PVC_RECURSE_PLACEHOLDERS);
+	List *columns = list_concat_unique(
+		list_copy(wanted),
+		pull_var_clause((Node *) tlist, PVC_RECURSE_PLACEHOLDERS));
 	ListCell *cell;
 
 	foreach (cell, columns)
-		if (!tlist_member(lfirst(cell), native->tlist))
+	{
+		Expr *column = lfirst(cell);
+
+		if (tlist_member(column, native->tlist))
+			continue;
+		/* a scan may be asked for all columns, where nobody looks at others */
+		if (!list_member(wanted, column))
+			add_output(native, column, 0, -1);
+		else
 			add_output(
-				native, lfirst(cell), 0,
-				sq_fdw_translation_column(native->translation, lfirst(cell)));
+				native, column, 0,
+				sq_fdw_translation_column(native->translation, (Var *) column));
+	}
 	end_plan(native, top);
 	return native;
 }
@@ -359,11 +373,16 @@ add_key(SqNativePath *native, SqNode *node, Expr *expr, Index sortgroup)
 	Oid collation = exprCollation((Node *) expr);
 	int slot;
 
-	if (key == NULL || key->type == SQ_TYPE_DATUM ||
-		(key->type == SQ_TYPE_NUMERIC && key->kind == SQ_EXPR_PARAM))
+	if (key == NULL)
 		return false;
-	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
+	if (key->type == SQ_TYPE_DATUM ||
+		(key->type == SQ_TYPE_NUMERIC && key->kind == SQ_EXPR_PARAM) ||
+		(OidIsValid(collation) && !get_collation_isdeterministic(collation)))
+	{
+		t->reason = psprintf("groups of type %s have no native form",
+							 format_type_be(exprType((Node *) expr)));
 		return false;
+	}
 	slot = sq_fdw_translation_slot(t, (SqColumn){.type = key->type,
 												 .precision = key->precision,
 												 .scale = key->scale});
@@ -419,7 +438,11 @@ add_aggregates(SqNativePath *native, SqNode *node, Node *expr)
 		foreach (entry, native->tlist)
 			found |= equal(((TargetEntry *) lfirst(entry))->expr, var);
 		if (!found)
+		{
+			native->translation->reason =
+				"a column is used that only depends on those grouped by";
 			return false;
+		}
 	}
 	return true;
 }
@@ -467,10 +490,10 @@ add_row_slots(SqNode *node)
 		node->slots[node->nslots++] = node->aggregates[a].slot;
 }
 
-/* Groups of a tree's rows; NULL if a part of it is not native. */
+/* Groups of a tree's rows; NULL if a part of it is not native, and why. */
 static SqNativePath *
 plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
-			List *having, double groups)
+			List *having, double groups, const char **reason)
 {
 	SqNativePath *native = begin_plan(root, tree);
 	SqNode *aggregate =
@@ -478,7 +501,10 @@ plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
 
 	native->having = having;
 	if (!translate_groups(root, native, target, aggregate))
+	{
+		*reason = native->translation->reason;
 		return NULL;
+	}
 	add_row_slots(aggregate);
 	end_plan(native, aggregate);
 	return native;
@@ -486,17 +512,19 @@ plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
 
 /* ---- Paths of groups ---- */
 
-/* Is this an aggregate over relations of ours, without what is beyond us? */
-static bool
-is_candidate(PlannerInfo *root, RelOptInfo *input)
+/* Why groups of relations of ours are beyond us, or NULL. */
+static const char *
+check_groups(PlannerInfo *root, RelOptInfo *input)
 {
-	Query *parse = root->parse;
 
-	return sq_enable_native_aggregate &&
-		   (input->reloptkind == RELOPT_BASEREL ||
-			input->reloptkind == RELOPT_JOINREL) &&
-		   input->fdwroutine != NULL && parse->groupingSets == NIL &&
-		   (parse->hasAggs || parse->groupClause != NIL);
+	if (!sq_enable_native_aggregate)
+		return "streamsql.enable_native_aggregate is off";
+	if (input->reloptkind != RELOPT_BASEREL &&
+		input->reloptkind != RELOPT_JOINREL)
+		return "partitions are grouped";
+	if (root->parse->groupingSets != NIL)
+		return "there are grouping sets";
+	return NULL;
 }
 
 static double
@@ -532,24 +560,32 @@ sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 	double groups;
 	double rows;
 	Cost cost;
+	SqFdwRel *state;
 
-	if (stage != UPPERREL_GROUP_AGG || !is_candidate(root, input))
+	if (stage != UPPERREL_GROUP_AGG || input->fdwroutine == NULL)
 		return;
 	tree = sq_fdw_native_tree(root, input);
 	if (tree == NULL)
 		return;
+	state = output->fdw_private = palloc0(sizeof(SqFdwRel));
+	state->kind = &sq_fdw_kind_native;
+	state->reason = check_groups(root, input);
+	if (state->reason != NULL)
+		return;
 	having = (List *) ((GroupPathExtraData *) extra)->havingQual;
 	groups = count_groups(root, input);
 	native = plan_groups(root, tree, root->upper_targets[UPPERREL_GROUP_AGG],
-						 having, groups);
+						 having, groups, &state->reason);
 	if (native == NULL)
 		return;
 	rows = clamp_row_est(
 		groups * clauselist_selectivity(root, having, 0, JOIN_INNER, NULL));
 	cost = groups_cost(tree, native);
 	path = SQ_CREATE_UPPER_PATH(
-		root, output, root->upper_targets[UPPERREL_GROUP_AGG], rows, cost,
-		cost + groups * cpu_tuple_cost, list_make1(native));
+		root, output, root->upper_targets[UPPERREL_GROUP_AGG], rows,
+		sq_fdw_native_cost(cost),
+		sq_fdw_native_cost(cost + groups * cpu_tuple_cost),
+		list_make2(makeInteger(SQ_PLAN_NATIVE), native));
 	/* as for joins */
 	path->path.parallel_safe = false;
 	add_path(output, (Path *) path);
@@ -597,18 +633,29 @@ list_shown(const SqNativePath *native)
 	return list;
 }
 
+bool
+sq_fdw_is_native_path(const ForeignPath *path)
+{
+	return list_length(path->fdw_private) == 2;
+}
+
 ForeignScan *
 sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 {
-	SqNativePath *native = linitial(path->fdw_private);
+	RelOptInfo *rel = path->path.parent;
+	SqNativePath *native = lsecond(path->fdw_private);
+	String *reason = NULL;
 	int count;
 	List *private;
 
-	if (!IS_UPPER_REL(path->path.parent))
-		native = plan_rows(root, linitial(path->fdw_private));
+	if (!IS_UPPER_REL(rel))
+	{
+		reason = sq_fdw_not_native(root, rel, true);
+		native = plan_rows(root, lsecond(path->fdw_private), tlist);
+	}
 	count = native->plan->nrelations;
-	private =
-		list_make2(makeInteger(SQ_PLAN_NATIVE), list_of(native->attrs, count));
+	private = list_make3(makeInteger(SQ_PLAN_NATIVE),
+						 list_of(native->attrs, count), reason);
 	private = list_concat(
 		private, list_make5(plan_const(native->plan),
 							makeInteger(bms_next_member(native->relids, -1)),

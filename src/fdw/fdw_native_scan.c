@@ -283,9 +283,11 @@ iterate_native(ForeignScanState *node)
 	row = state->row - 1;
 	for (int c = 0; c < state->noutput; c++)
 	{
-		const SqColumn *column = state->frame->columns[state->output[c]];
+		const SqColumn *column = NULL;
 
-		slot->tts_isnull[c] = !sq_bit_get(column->valid, row);
+		if (state->output[c] >= 0)
+			column = state->frame->columns[state->output[c]];
+		slot->tts_isnull[c] = column == NULL || !sq_bit_get(column->valid, row);
 		slot->tts_values[c] =
 			slot->tts_isnull[c] ? (Datum) 0 : sq_feed_column_datum(column, row);
 	}

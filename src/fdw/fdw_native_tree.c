@@ -29,6 +29,8 @@
 /* Parts of the cost of a row that PostgreSQL's executor reckons with. */
 #define SCAN_FACTOR   0.5
 #define OUTPUT_FACTOR 0.5
+/* Of all costs where native execution is required. */
+#define REQUIRED_FACTOR 1e-6
 /* A lookup of one key: a few cache misses. */
 #define LOOKUP_COST (2.0 * cpu_operator_cost)
 
@@ -106,6 +108,18 @@ clause_cost(PlannerInfo *root, List *rinfos)
 	return cost.per_tuple;
 }
 
+/* Are the columns that are wanted of a relation or join ordinary ones? */
+static bool
+can_output(const RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->reltarget->exprs)
+		if (!IsA(lfirst(cell), Var) || ((Var *) lfirst(cell))->varattno <= 0)
+			return false;
+	return true;
+}
+
 /* ---- Relations ---- */
 
 /* Why nothing of this query is native, or NULL. */
@@ -134,11 +148,29 @@ check_relation(PlannerInfo *root, RelOptInfo *rel)
 						 rel->baserestrictinfo);
 }
 
+/* The cheapest path without parameters, of those that there are yet. */
+static const Path *
+cheapest_path(const RelOptInfo *rel)
+{
+	const Path *cheapest = NULL;
+	ListCell *cell;
+
+	foreach (cell, rel->pathlist)
+	{
+		const Path *path = lfirst(cell);
+
+		if (path->param_info == NULL &&
+			(cheapest == NULL || path->total_cost < cheapest->total_cost))
+			cheapest = path;
+	}
+	return cheapest;
+}
+
 static SqNativeTree *
 make_scan(PlannerInfo *root, RelOptInfo *rel)
 {
 	SqNativeTree *tree = palloc0(sizeof(SqNativeTree));
-	Path *plain = rel->cheapest_total_path;
+	const Path *plain = cheapest_path(rel);
 	Cost qual = rel->baserestrictcost.per_tuple;
 	Cost scan = Max(rel->tuples, SQ_FEW_ROWS) * cpu_tuple_cost;
 
@@ -172,6 +204,33 @@ sq_fdw_native_tree(PlannerInfo *root, RelOptInfo *rel)
 			state->native = make_scan(root, rel);
 	}
 	return state->native;
+}
+
+Cost
+sq_fdw_native_cost(Cost cost)
+{
+	return sq_require_native == SQ_NATIVE_REQUIRE ? cost * REQUIRED_FACTOR
+												  : cost;
+}
+
+void
+sq_fdw_native_scan_paths(PlannerInfo *root, RelOptInfo *rel)
+{
+	const SqNativeTree *tree;
+	ForeignPath *path;
+
+	if (sq_require_native != SQ_NATIVE_REQUIRE || !IS_SIMPLE_REL(rel) ||
+		rel->baserestrictinfo == NIL || root->rowMarks != NIL)
+		return;
+	tree = sq_fdw_native_tree(root, rel);
+	if (tree == NULL || !can_output(rel))
+		return;
+	path = SQ_CREATE_SCAN_PATH(
+		root, rel, tree->rows, sq_fdw_native_cost(tree->startup),
+		sq_fdw_native_cost(tree->cost), NULL,
+		list_make2(makeInteger(SQ_PLAN_NATIVE), (void *) tree));
+	path->path.parallel_safe = false;
+	add_path(rel, (Path *) path);
 }
 
 Relids
@@ -353,18 +412,6 @@ make_lookup(SqProposal *proposal, int index)
 
 /* ---- Paths of joins ---- */
 
-static bool
-can_output(SqProposal *proposal)
-{
-	ListCell *cell;
-
-	foreach (cell, proposal->joinrel->reltarget->exprs)
-		if (!IsA(lfirst(cell), Var) ||
-			!sq_fdw_translation_has(proposal->translation, lfirst(cell)))
-			return false;
-	return true;
-}
-
 /* Keep a tree if it is the cheapest so far. */
 static void
 propose(SqProposal *proposal, SqNativeTree *tree)
@@ -377,13 +424,17 @@ propose(SqProposal *proposal, SqNativeTree *tree)
 		(state->native != NULL && state->native->cost <= tree->cost))
 		return;
 	state->native = tree;
-	if (!can_output(proposal))
+	if (!can_output(joinrel))
+	{
+		state->reason = "whole rows or computed columns are wanted of a join";
 		return;
+	}
 	path = SQ_CREATE_JOIN_PATH(
-		proposal->root, joinrel, tree->rows, tree->startup,
-		tree->cost + tree->rows * (cpu_tuple_cost * OUTPUT_FACTOR +
-								   joinrel->reltarget->cost.per_tuple),
-		list_make1(tree));
+		proposal->root, joinrel, tree->rows, sq_fdw_native_cost(tree->startup),
+		sq_fdw_native_cost(tree->cost +
+						   tree->rows * (cpu_tuple_cost * OUTPUT_FACTOR +
+										 joinrel->reltarget->cost.per_tuple)),
+		list_make2(makeInteger(SQ_PLAN_NATIVE), tree));
 	/* what the statement sees of a table or topic is in its process alone */
 	path->path.parallel_safe = false;
 	add_path(joinrel, (Path *) path);
@@ -485,6 +536,7 @@ sq_fdw_native_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
 {
 	SqFdwRel *state = join_state(joinrel);
 	SqProposal proposal = {.root = root, .joinrel = joinrel};
+	const char *reason;
 
 	if (joinrel->reloptkind != RELOPT_JOINREL ||
 		!join_type(type, &proposal.type))
@@ -496,9 +548,12 @@ sq_fdw_native_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
 	proposal.translation = sq_fdw_translation_create(
 		root, bms_union(outer->relids, inner->relids));
 	split_clauses(&proposal, type, extra->restrictlist);
-	state->reason = check_join(root, joinrel, &proposal);
-	if (state->reason != NULL)
+	reason = check_join(root, joinrel, &proposal);
+	if (reason != NULL)
+	{
+		state->reason = reason;
 		return;
+	}
 	propose(&proposal, make_hash(&proposal));
 	if (!can_look_up(&proposal))
 		return;

@@ -11,6 +11,7 @@
 #include "catalog/pg_aggregate.h"
 #include "utils/fmgroids.h"
 #include "utils/pg_locale.h"
+#include "utils/regproc.h"
 
 typedef struct SqAggFunctionKind
 {
@@ -116,9 +117,8 @@ find_aggregate(Aggref *aggref, SqAggregate *aggregate, SqColumn *result)
 	return true;
 }
 
-bool
-sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
-						   SqAggregate *aggregate)
+static bool
+translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 {
 	SqColumn result;
 
@@ -149,4 +149,17 @@ sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
 		return false;
 	aggregate->slot = sq_fdw_translation_slot(t, result);
 	return true;
+}
+
+bool
+sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
+						   SqAggregate *aggregate)
+{
+	t->reason = NULL;
+	if (translate_aggregate(t, aggref, aggregate))
+		return true;
+	if (t->reason == NULL)
+		t->reason = psprintf("aggregate %s has no native form",
+							 format_procedure(aggref->aggfnoid));
+	return false;
 }
