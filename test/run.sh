@@ -209,7 +209,7 @@ run_tap()
 		PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
 	mkdir -p "$work/tap" "$log/tap"
 	# shellcheck disable=SC2086
-	limited 1500 env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
+	limited "${TAP_SECONDS:-1500}" env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
 		-u STREAMSQL_CONTROL -u STREAMSQL_BOOTSTRAP \
 		PG_REGRESS="$pgxs_src/test/regress/pg_regress" \
 		TESTDIR="$work" TESTDATADIR="$work/tap" TESTLOGDIR="$log/tap" \
@@ -217,7 +217,7 @@ run_tap()
 		STREAMSQL_FILL="$root/build/bin/fill" \
 		prove --verbose --timer -I "$pgxs_src/test/perl" -I test/t/lib \
 		$files >"$log/tap.log" 2>&1 || code=$?
-	grep 'skipped: ' "$log/tap.log"
+	grep -E 'skipped: |^# generated: ' "$log/tap.log"
 	[ $code = 0 ] || grep -vE '^ok|^# (Check|Run|Post|Start|Stop|Init)' \
 		"$log/tap.log" | tail -n 150
 	[ $code = 0 ] || [ ! -d "$work/tmp_check/log" ] ||

@@ -95,6 +95,12 @@ test-tap: test-kafka
 $(KINDS:%=test-%):
 	@test/run.sh $(@:test-%=%)
 
+# More generated queries than make test runs: make fuzz-queries SEED=7 N=20000.
+.PHONY: fuzz-queries
+fuzz-queries: N ?= 10000
+fuzz-queries: all $(BROKER_BINS)
+	@TESTS=060_native_queries SEED=$(SEED) N=$(N) TAP_SECONDS=86400 test/run.sh tap
+
 # The regress tests against a running server (PGHOST, PGPORT, PGUSER …) into
 # which `make install` has put the extension.
 .PHONY: installcheck

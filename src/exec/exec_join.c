@@ -10,6 +10,9 @@
  * its rows without a match are given out, or for SEMI and ANTI those that
  * remain.
  *
+ * Neither side is gone through for nothing: a hash table is built once there is
+ * an outer row, and if it is empty, the outer side may not be needed.
+ *
  * A hash table that gets too large goes to files, all inner and outer rows
  * divided by their hash, and each pair of files is a join by itself.
  *
@@ -20,6 +23,7 @@
 
 typedef enum SqPhase
 {
+	SQ_PHASE_START, /* is there an outer row at all? */
 	SQ_PHASE_BUILD,
 	SQ_PHASE_OUTER,     /* ask for an outer frame */
 	SQ_PHASE_PAIRS,     /* give its pairs */
@@ -48,6 +52,7 @@ typedef struct SqJoin
 	SqColumn **outer_null; /* and without any value */
 	SqPhase phase;
 	bool direct; /* no row has two matches that matter */
+	bool peeked; /* the outer operator's frame is yet to be joined */
 
 	/* the outer frame at hand */
 	SqFrame *in;
@@ -84,6 +89,14 @@ static bool
 keeps_inner(SqJoinType type)
 {
 	return type == SQ_JOIN_RIGHT || type == SQ_JOIN_FULL;
+}
+
+/* Are there no rows without inner rows? */
+static bool
+needs_inner(SqJoinType type)
+{
+	return type == SQ_JOIN_INNER || type == SQ_JOIN_SEMI ||
+		   type == SQ_JOIN_RIGHT;
 }
 
 /* Does each match give a row? */
@@ -336,7 +349,9 @@ pull_outer(SqJoin *join)
 
 	if (join->pending == NULL)
 	{
-		status = sq_exec_pull(join->op.outer);
+		if (!join->peeked)
+			status = sq_exec_pull(join->op.outer);
+		join->peeked = false;
 		join->in = &join->op.outer->frame;
 		return status;
 	}
@@ -539,7 +554,31 @@ build_inner(SqJoin *join)
 		return divide_outer(join);
 	(void) is_too_large(join); /* for the statistics */
 	join->phase = SQ_PHASE_OUTER;
+	if (join->build->store.count == 0 && needs_inner(join->op.node->join))
+		join->phase = SQ_PHASE_FILE;
 	return SQ_OK;
+}
+
+/* Nothing is built for no outer row. */
+static SqStatus
+peek_outer(SqJoin *join)
+{
+	SqOperator *outer = join->op.outer;
+	SqStatus status;
+
+	join->phase = SQ_PHASE_BUILD;
+	if (keeps_inner(join->op.node->join))
+		return SQ_OK;
+	do
+		status = sq_exec_pull(outer);
+	while (status == SQ_OK &&
+		   sq_bits_count(outer->frame.selected, outer->frame.nrows) == 0);
+	join->peeked = status == SQ_OK;
+	if (status == SQ_DONE)
+		join->phase = SQ_PHASE_FILE;
+	else if (status != SQ_OK)
+		join->phase = SQ_PHASE_START;
+	return status == SQ_DONE ? SQ_OK : status;
 }
 
 /* Begin the next pair of files; false if there is none. */
@@ -621,6 +660,9 @@ next(SqOperator *op)
 
 		switch (join->phase)
 		{
+			case SQ_PHASE_START:
+				status = peek_outer(join);
+				break;
 			case SQ_PHASE_BUILD:
 				status = build_inner(join);
 				break;
@@ -676,7 +718,8 @@ restart(SqOperator *op)
 	join->chunk = 0;
 	if (join->build == NULL)
 		return;
-	join->phase = SQ_PHASE_BUILD;
+	join->phase = SQ_PHASE_START;
+	join->peeked = false;
 	drop_spills(join);
 	sq_exec_keys_restart(&join->build->keys);
 	sq_exec_build_clear(join->build);
@@ -731,7 +774,7 @@ sq_exec_join(SqExec *exec, const SqNode *node)
 		join->build = sq_exec_build_create(&join->op);
 		join->inner = &join->build->inner;
 	}
-	join->phase = join->build != NULL ? SQ_PHASE_BUILD : SQ_PHASE_OUTER;
+	join->phase = join->build != NULL ? SQ_PHASE_START : SQ_PHASE_OUTER;
 	join->inner_own =
 		make_columns(exec, join->inner->slots, join->inner->nslots);
 	join->outer_own =
