@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from bench_env import BUILD, ROOT, Kafka, Postgres, Watcher, run  # noqa: E402
+from bench_native import NativeBench  # noqa: E402
 from bench_table import TableBench  # noqa: E402
 
 RAW = os.path.join(BUILD, 'raw_consumer')
@@ -56,6 +57,7 @@ class Bench:
             self.kafka.stop()
             raise
         self.session = self.postgres.session()
+        self.tables = TableBench(self)
         self.session.ask(
             'CREATE EXTENSION streamsql; CREATE SERVER kafka FOREIGN DATA '
             'WRAPPER streamsql OPTIONS (bootstrap_servers '
@@ -229,7 +231,8 @@ class Bench:
         for row in (self.scans, self.slow_consumer, self.start_up,
                     self.partitions, self.aborted_tail, self.memory):
             row()
-        TableBench(self).all()
+        NativeBench(self).all()
+        self.tables.all()
 
 
 def mega(rates):
