@@ -123,8 +123,12 @@ translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 	SqColumn result;
 
 	*aggregate = (SqAggregate){.kind = SQ_AGG_COUNT};
-	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->aggorder != NIL ||
-		aggref->aggdistinct != NIL || aggref->agglevelsup != 0 ||
+	if (aggref->aggorder != NIL || aggref->aggdistinct != NIL)
+	{
+		t->reason = "an aggregate takes its values distinct or in order";
+		return false;
+	}
+	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->agglevelsup != 0 ||
 		aggref->aggvariadic || aggref->aggkind != AGGKIND_NORMAL ||
 		list_length(aggref->args) > 1)
 		return false;

@@ -11,7 +11,10 @@
 
 #include "exec_unit.h"
 
-#include <sanitizer/allocator_interface.h>
+/* of the sanitizers' run time; its header comes with clang alone */
+extern int __sanitizer_install_malloc_and_free_hooks(
+	void (*malloc_hook)(const volatile void *, size_t),
+	void (*free_hook)(const volatile void *));
 
 static SqSlice good;
 
