@@ -3,8 +3,8 @@
  *		What EXPLAIN says of a native plan.
  *
  * In text a tree like PostgreSQL's own, beneath the foreign scan; in the other
- * formats a group of operators in the same order. What was read of each
- * relation follows.
+ * formats a group of operators in the same order, with their depth. What was
+ * read of each relation follows.
  *
  * Memory: the current context. Locks: none.
  */
@@ -183,12 +183,13 @@ explain_line(const SqExplain *explain, const SqNode *node, int depth)
 }
 
 static void
-explain_properties(const SqExplain *explain, const SqNode *node)
+explain_properties(const SqExplain *explain, const SqNode *node, int depth)
 {
 	ExplainState *es = explain->es;
 	const SqNodeStats *stats;
 
 	ExplainPropertyText("Operator", node_name(explain, node), es);
+	ExplainPropertyInteger("Depth", NULL, depth, es);
 	if (es->costs)
 		ExplainPropertyFloat("Plan Rows", NULL, node->rows, 0, es);
 	if (explain->state->exec == NULL)
@@ -222,7 +223,7 @@ explain_node(const SqExplain *explain, const SqNode *node, int depth)
 	else
 	{
 		ExplainOpenGroup("Operator", NULL, true, es);
-		explain_properties(explain, node);
+		explain_properties(explain, node, depth);
 		explain_expressions(explain, node);
 		ExplainCloseGroup("Operator", NULL, true, es);
 	}

@@ -108,7 +108,21 @@ my $cancel_native = join ' ', map {
 	  $_ % 25 + 1, $groups
 } 1 .. 100;
 check('cancelled native queries', $groups, $cancel_native, undef);
+# native joins: at fault, at fault when both sides are in files, cancelled
+my $join = 'SELECT count(*), sum(100 / (a.n - 15000)) FROM t a JOIN t b USING (n)';
+like(
+	$session->query("EXPLAIN (ANALYZE) SELECT a.n FROM t a JOIN t b USING (n)"),
+	qr/Hash Join.*files=\d/, 'a join is native and goes to files');
+check('native joins with files', "SELECT fail('$join', 3)",
+	"SELECT fail('$join', 100)", 100);
+my $joined = 'SELECT count(*) FROM t a JOIN t b USING (n)';
+my $cancel_joins = join ' ', map {
+	sprintf q(SET statement_timeout = '%dms'; %s; SET statement_timeout = 0;),
+	  $_ % 40 + 1, $joined
+} 1 .. 100;
+check('cancelled native joins', $joined, $cancel_joins, undef);
 $session->query(q(RESET work_mem));
+check('native joins', "SELECT fail('$join', 3)", "SELECT fail('$join', 100)", 100);
 
 # left by LIMIT, and by cursors
 my $limit = 'SELECT n FROM t LIMIT 1;' x 100;

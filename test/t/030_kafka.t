@@ -100,6 +100,18 @@ for my $from ([ 'tx', 6 ], [ 'open', 1 ], [ 'nat', 4 ])
 	is($native, sql(sprintf $query, "heap_$topic"), '... and on a heap copy');
 }
 
+# joins: what was aborted or is open on either side is not there
+for my $kind ('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN')
+{
+	my $query = "SELECT count(*), count(a.n), count(b.n), sum(a.off), sum(b.off) "
+	  . "FROM %1\$stx a $kind %1\$snat b ON a.n = b.n";
+	my $native = sql('SET streamsql.debug_require_native = require; '
+		  . sprintf $query, '');
+	is($native, sql('SET streamsql.debug_require_native = forbid; '
+			  . sprintf $query, ''), "$kind: as PostgreSQL does it");
+	is($native, sql(sprintf $query, 'heap_'), '... and on heap copies');
+}
+
 # ---- retention ----
 $broker->fill("topic\told\t2\n");
 $broker->records('old', 0, map { [ 'k', "{\"n\":$_}" ] } 0 .. 9);
