@@ -316,6 +316,8 @@ static void
 sign_off(int code, Datum arg)
 {
 	set_launcher_latch(NULL);
+	/* a file that is being written is never finished */
+	sq_keyed_file_clean();
 }
 
 void
