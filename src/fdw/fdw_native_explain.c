@@ -25,7 +25,6 @@ typedef struct SqExplain
 	ForeignScan *plan;
 	ExplainState *es;
 	List *context; /* of names, for expressions */
-	int step;      /* from numbers of relations when planned to now */
 } SqExplain;
 
 /* ---- Names ---- */
@@ -98,7 +97,7 @@ expressions_text(const SqExplain *explain, List *exprs, const char *between)
 	{
 		Node *expr = copyObject(lfirst(cell));
 
-		OffsetVarNodes(expr, explain->step, 0);
+		OffsetVarNodes(expr, explain->state->step, 0);
 		appendStringInfo(
 			&out, "%s%s", foreach_current_index(cell) > 0 ? between : "",
 			deparse_expression(expr, explain->context,
@@ -259,8 +258,6 @@ sq_fdw_native_explain(ForeignScanState *node, ExplainState *es)
 
 	explain.context =
 		set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
-	explain.step = state->relations[0].relid -
-				   intVal(list_nth(plan->fdw_private, SQ_NATIVE_RELID));
 	ExplainOpenGroup("Native Plan", "Native Plan", false, es);
 	explain_node(&explain, state->plan->root, 0);
 	ExplainCloseGroup("Native Plan", "Native Plan", false, es);

@@ -73,6 +73,8 @@ read_plan(SqNativeState *state, ForeignScan *plan)
 			list_nth(list_nth(private, SQ_NATIVE_ATTRIBUTES), r);
 		relation->attrs = sq_fdw_int_array(relation->attr_list);
 	}
+	state->step =
+		state->relations[0].relid - intVal(list_nth(private, SQ_NATIVE_RELID));
 	find_nodes(state, state->plan->root);
 	state->output = sq_fdw_int_array(list_nth(private, SQ_NATIVE_OUTPUT));
 	state->noutput = list_length(list_nth(private, SQ_NATIVE_OUTPUT));
@@ -114,10 +116,7 @@ begin_relation(ForeignScanState *node, SqNativeState *state, int number,
 	SqNativeRelation *relation = &state->relations[number];
 	Relation opened =
 		ExecGetRangeTableRelation(node->ss.ps.state, relation->relid);
-	/* subqueries get other numbers once they are planned, all by one step */
-	int step =
-		state->relations[0].relid - intVal(list_nth(private, SQ_NATIVE_RELID));
-	SqSeekSource seek = {relation->relid - step,
+	SqSeekSource seek = {relation->relid - state->step,
 						 list_nth(list_nth(private, SQ_NATIVE_SEEK), number),
 						 explain_only ? NULL : &node->ss.ps};
 

@@ -40,6 +40,9 @@ typedef struct SqNativeState
 	SqHost host;
 	ExprContext *econtext;
 	SqPlan *plan;
+	/* subqueries get other numbers in the range table once they are planned,
+	 * all by one step */
+	int step;
 	int nrelations;
 	SqNativeRelation *relations;
 	Form_pg_attribute *slot_attributes; /* by slot; NULL: made by a node */

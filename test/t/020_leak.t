@@ -52,6 +52,16 @@ sub settled
 	return $usage;
 }
 
+# A query 100 times, cancelled after up to so many milliseconds.
+sub cancelled
+{
+	my ($query, $limit) = @_;
+	return join ' ', map {
+		sprintf q(SET statement_timeout = '%dms'; %s; SET statement_timeout = 0;),
+		  $_ % $limit + 1, $query
+	} 1 .. 100;
+}
+
 # Run something once to warm up, then often, and compare.
 sub check
 {
@@ -103,11 +113,7 @@ check('native errors', q(SELECT fail('SELECT sum(1 / (n - n)) FROM t', 3)),
 check('native errors with files', "SELECT fail('$native', 3)",
 	"SELECT fail('$native', 100)", 100);
 my $groups = 'SELECT count(c) FROM (SELECT n, count(*) AS c FROM t GROUP BY n) x';
-my $cancel_native = join ' ', map {
-	sprintf q(SET statement_timeout = '%dms'; %s; SET statement_timeout = 0;),
-	  $_ % 25 + 1, $groups
-} 1 .. 100;
-check('cancelled native queries', $groups, $cancel_native, undef);
+check('cancelled native queries', $groups, cancelled($groups, 25), undef);
 # native joins: at fault, at fault when both sides are in files, cancelled
 my $join = 'SELECT count(*), sum(100 / (a.n - 15000)) FROM t a JOIN t b USING (n)';
 like(
@@ -116,11 +122,7 @@ like(
 check('native joins with files', "SELECT fail('$join', 3)",
 	"SELECT fail('$join', 100)", 100);
 my $joined = 'SELECT count(*) FROM t a JOIN t b USING (n)';
-my $cancel_joins = join ' ', map {
-	sprintf q(SET statement_timeout = '%dms'; %s; SET statement_timeout = 0;),
-	  $_ % 40 + 1, $joined
-} 1 .. 100;
-check('cancelled native joins', $joined, $cancel_joins, undef);
+check('cancelled native joins', $joined, cancelled($joined, 40), undef);
 $session->query(q(RESET work_mem));
 check('native joins', "SELECT fail('$join', 3)", "SELECT fail('$join', 100)", 100);
 
