@@ -72,6 +72,11 @@ BEGIN
 		CASE WHEN same THEN 'same' ELSE 'DIFFERENT' END);
 END
 $$;
+-- a strict transition function without a first state; a state that is an
+-- expanded array
+CREATE FUNCTION na_keep(text, text) RETURNS text STRICT IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE AGGREGATE na_first(text) (SFUNC = na_keep, STYPE = text);
+CREATE AGGREGATE na_append(anycompatible) (SFUNC = array_append, STYPE = anycompatiblearray, INITCOND = '{}');
 CREATE TABLE na_aggregates AS SELECT * FROM unnest(ARRAY[
 	'count(*)', 'count(u)', 'sum(i)', 'sum(s)', 'sum(m)', 'sum(b)', 'avg(i)',
 	'avg(s)', 'avg(b)', 'avg(m)', 'sum(x)', 'avg(x)', 'sum(f)', 'avg(f)',
@@ -84,7 +89,15 @@ CREATE TABLE na_aggregates AS SELECT * FROM unnest(ARRAY[
 	'sum(m * s)', 'avg(m + m)', 'sum(x * 2)', 'sum(i::bigint * s)',
 	'sum(coalesce(m, 0))', 'sum(coalesce(m, 0.00))', 'sum(abs(i))',
 	'count(DISTINCT i)', 'string_agg(t, '','' ORDER BY id)', 'sum(u)',
-	'min(c)', 'sum(length(t))', 'count(i / nullif(s, 0))', 'sum(i / s)']) AS a;
+	'min(c)', 'sum(length(t))', 'count(i / nullif(s, 0))', 'sum(i / s)',
+	'sum(u + 1)', 'avg(u)', 'min(u)', 'max(u)', 'stddev(i)', 'variance(s)', 'var_pop(m)',
+	'stddev_samp(b)', 'sum(DISTINCT m)', 'avg(DISTINCT i)', 'count(DISTINCT u)',
+	'count(DISTINCT t) FILTER (WHERE ok)', 'array_agg(i ORDER BY id)',
+	'array_agg(DISTINCT t ORDER BY t DESC NULLS LAST)', 'array_agg(ARRAY[i, s] ORDER BY id)',
+	'string_agg(DISTINCT t, '','')', 'string_agg(upper(t), t ORDER BY i DESC, id)',
+	'json_agg(m ORDER BY id)', 'jsonb_object_agg(id, z)', 'bit_or(i)', 'max(c)',
+	'sum(DISTINCT i / s)', 'max(ARRAY[i])', 'round(corr(x, f)::numeric, 6)', 'regr_count(x, f)',
+	'sum(z - ''2026-01-01'')', 'na_first(t ORDER BY id)', 'na_append(i ORDER BY id)', 'na_append(c ORDER BY id)']) AS a;
 CREATE TABLE na_groups AS SELECT * FROM unnest(ARRAY['g', 'i', 'm', 'x', 'f',
 	't', 'ok', 'd', 'z', 'c', 'part', 'g, ok', 'i % 3', 'm > 10', 'u',
 	'i IS NULL', 'upper(g)', 's + 1']) AS k;
@@ -154,8 +167,19 @@ BEGIN
 END
 $$;
 SELECT na_files('SELECT id, t, count(o), count(v), count(u) FROM na_s_groups GROUP BY id, t');
+-- ... with aggregates of PostgreSQL's
+SELECT na_check('SELECT id, t, sum(u), array_agg(v), count(DISTINCT o) FROM $_groups GROUP BY id, t');
+SELECT na_check('SELECT id % 7, string_agg(t, '','' ORDER BY id), sum(DISTINCT u), count(DISTINCT o) FROM $_groups GROUP BY id % 7');
+SELECT na_files('SELECT id, t, sum(u), array_agg(v), count(DISTINCT o) FROM na_s_groups GROUP BY id, t');
 RESET work_mem;
 RESET hash_mem_multiplier;
+-- a function that may not be executed
+CREATE ROLE na_user;
+GRANT SELECT ON na_s TO na_user;
+REVOKE EXECUTE ON FUNCTION na_first(text) FROM public;
+SET ROLE na_user;
+SELECT na_first(t) FROM na_s;
+RESET ROLE;
 -- settings
 SET streamsql.enable_native_filter = off;
 SELECT na_check('SELECT count(*) FROM $ WHERE i > 1');
@@ -174,4 +198,7 @@ ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
 SELECT count(*) = (SELECT count(*) FROM na_heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
 DROP SERVER native_aggregate CASCADE;
 DROP TABLE na_heap, na_heap_groups, na_aggregates, na_groups, na_conditions;
+DROP ROLE na_user;
+DROP AGGREGATE na_first(text), na_append(anycompatible);
+DROP FUNCTION na_keep(text, text);
 DROP FUNCTION na_run, na_check, na_files;

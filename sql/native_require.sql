@@ -18,14 +18,16 @@ SELECT b FROM nr_s WHERE a + 1 > 2 AND b LIKE '_';
 SELECT * FROM nr_s WHERE a = 2;
 SELECT x.a, y.b FROM nr_s x JOIN nr_s y USING (a) ORDER BY 1;
 SELECT b, count(*) FROM nr_s GROUP BY b ORDER BY b;
+-- aggregates by PostgreSQL's functions
+SELECT count(DISTINCT b), array_agg(a ORDER BY a DESC), stddev(a) FROM nr_s;
 -- and what is not native
 \set VERBOSITY sqlstate
 SELECT a FROM nr_s WHERE random() < 2;
 \set VERBOSITY default
 SELECT a FROM nr_s WHERE a > (SELECT count(*) FROM nr_s y WHERE y.a = nr_s.a);
 SELECT count(*) FROM nr_s JOIN nr_heap USING (a);
-SELECT count(DISTINCT a) FROM nr_s;
-SELECT array_agg(a) FROM nr_s;
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY a) FROM nr_s;
+SELECT array_agg(a ORDER BY random()) FROM nr_s;
 SELECT b, count(*) FROM nr_s GROUP BY ROLLUP (b);
 SELECT p::text, count(*) FROM nr_s GROUP BY 1;
 SELECT x.a FROM nr_s x JOIN nr_s y USING (a) WHERE x.ctid IS NULL;

@@ -92,7 +92,14 @@
 
 /* May a user use a foreign server? Needs utils/acl.h, and on 16 and later
  * catalog/pg_foreign_server.h. Does a user own a database? Needs the same, and
- * catalog/pg_database.h. */
+ * catalog/pg_database.h. May he execute a function? catalog/pg_proc.h. */
+#if PG_VERSION_NUM >= 160000
+#define SQ_FUNCTION_ACLCHECK(oid, userid)                                      \
+	object_aclcheck(ProcedureRelationId, oid, userid, ACL_EXECUTE)
+#else
+#define SQ_FUNCTION_ACLCHECK(oid, userid)                                      \
+	pg_proc_aclcheck(oid, userid, ACL_EXECUTE)
+#endif
 #if PG_VERSION_NUM >= 160000
 #define SQ_SERVER_ACLCHECK(serverid, userid)                                   \
 	object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE)

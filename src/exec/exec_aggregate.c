@@ -209,11 +209,13 @@ advance(SqAggregation *agg, SqAggRun *run, const SqFrame *in, int nrows)
 	int limit = nrows;
 
 	filter_rows(agg, run, in, &limit);
+	if (limit < nrows)
+		return false;
 	if (run->function == NULL)
 	{
 		exec->host->ops->accumulate(exec->host, run->aggregate->number, in,
 									agg->filtered, agg->groups);
-		return limit == nrows;
+		return true;
 	}
 	if (run->arg != NULL)
 	{

@@ -40,6 +40,9 @@ enum SqNativePrivate
 	/* of each host expression a list: itself, with its columns as attributes
 	 * of a row, and an Integer list of their slots */
 	SQ_NATIVE_HOSTS,
+	/* of each aggregate that the host computes a list: the Aggref, with the
+	 * columns of its arguments as above and no filter, and the slots */
+	SQ_NATIVE_AGGREGATES,
 	/* for EXPLAIN, a list for each: Integer, the node; String, a label; and
 	 * expressions */
 	SQ_NATIVE_SHOWN
@@ -134,6 +137,7 @@ typedef struct SqTranslation
 	int maxslots;
 	List *params;       /* of Param, by number */
 	List *hosts;        /* by number, as in SQ_NATIVE_HOSTS */
+	List *aggregates;   /* by number, as in SQ_NATIVE_AGGREGATES */
 	const char *reason; /* why the last expression was refused, or NULL */
 } SqTranslation;
 
@@ -150,6 +154,8 @@ extern SqExpr *sq_fdw_translate_value(SqTranslation *t, Node *node);
 extern SqExpr *sq_fdw_translate_condition(SqTranslation *t, Node *node);
 /* The number of the host's expression, or -1. */
 extern int sq_fdw_translate_host(SqTranslation *t, Node *node);
+/* The number of the host's aggregate, or -1. */
+extern int sq_fdw_translate_host_aggregate(SqTranslation *t, Aggref *aggref);
 /* An aggregate whose result goes into a new slot; false as above. */
 extern bool sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
 									   SqAggregate *aggregate);

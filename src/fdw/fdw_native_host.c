@@ -20,28 +20,28 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-static SqNativeState *
-state_of(SqHost *host)
+SqNativeState *
+sq_fdw_native_state_of(SqHost *host)
 {
 	return (SqNativeState *) ((char *) host - offsetof(SqNativeState, host));
 }
 
 /* ---- Expressions ---- */
 
-/* The columns of a row that an expression looks at, as a tuple. */
-static void
-fill_row(const SqHostExpr *host, const SqFrame *frame, int row)
+void
+sq_fdw_host_row_fill(const SqHostRow *row, const SqFrame *frame, int number)
 {
-	TupleTableSlot *slot = host->row;
+	TupleTableSlot *slot = row->slot;
 
 	ExecClearTuple(slot);
-	for (int s = 0; s < host->nslots; s++)
+	for (int s = 0; s < row->nslots; s++)
 	{
-		const SqColumn *column = frame->columns[host->slots[s]];
+		const SqColumn *column = frame->columns[row->slots[s]];
 
-		slot->tts_isnull[s] = !sq_bit_get(column->valid, row);
-		slot->tts_values[s] =
-			slot->tts_isnull[s] ? (Datum) 0 : sq_feed_column_datum(column, row);
+		slot->tts_isnull[s] = !sq_bit_get(column->valid, number);
+		slot->tts_values[s] = slot->tts_isnull[s]
+								  ? (Datum) 0
+								  : sq_feed_column_datum(column, number);
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -50,20 +50,20 @@ static void
 host_evaluate(SqHost *base, int number, const SqFrame *frame,
 			  const uint64 *mask, SqColumn *out)
 {
-	SqNativeState *state = state_of(base);
+	SqNativeState *state = sq_fdw_native_state_of(base);
 	SqHostExpr *host = &state->host_exprs[number];
 	MemoryContext old;
 
 	CHECK_FOR_INTERRUPTS();
 	MemoryContextReset(host->context);
 	old = MemoryContextSwitchTo(host->context);
-	state->host_econtext->ecxt_scantuple = host->row;
+	state->host_econtext->ecxt_scantuple = host->row.slot;
 	SQ_FOR_EACH_BIT(row, mask, frame->nrows)
 	{
 		bool isnull;
 		Datum value;
 
-		fill_row(host, frame, row);
+		sq_fdw_host_row_fill(&host->row, frame, row);
 		value = ExecEvalExpr(host->expr, state->host_econtext, &isnull);
 		if (!isnull)
 			sq_feed_column_store(out, row, value);
@@ -76,7 +76,7 @@ host_evaluate(SqHost *base, int number, const SqFrame *frame,
 static void
 host_param(SqHost *host, int number, SqColumn *out)
 {
-	SqNativeState *state = state_of(host);
+	SqNativeState *state = sq_fdw_native_state_of(host);
 	MemoryContext old = MemoryContextSwitchTo(state->param_context);
 	bool isnull;
 	Datum value = ExecEvalExpr((ExprState *) list_nth(state->params, number),
@@ -91,7 +91,8 @@ host_param(SqHost *host, int number, SqColumn *out)
 static int64
 host_numeric(SqHost *host, int128 sum, int scale, int64 count)
 {
-	MemoryContext old = MemoryContextSwitchTo(state_of(host)->values);
+	MemoryContext old =
+		MemoryContextSwitchTo(sq_fdw_native_state_of(host)->values);
 	Datum value = sq_fdw_native_numeric(sum, scale, count);
 
 	MemoryContextSwitchTo(old);
@@ -102,7 +103,8 @@ host_numeric(SqHost *host, int128 sum, int scale, int64 count)
 static size_t
 host_datum_size(SqHost *host, int slot, int64 datum)
 {
-	Form_pg_attribute attribute = state_of(host)->slot_attributes[slot];
+	Form_pg_attribute attribute =
+		sq_fdw_native_state_of(host)->slot_attributes[slot];
 
 	if (attribute->attbyval)
 		return 0;
@@ -114,7 +116,7 @@ host_datum_size(SqHost *host, int slot, int64 datum)
 static int
 host_spill_open(SqHost *host)
 {
-	SqNativeState *state = state_of(host);
+	SqNativeState *state = sq_fdw_native_state_of(host);
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
 	if (state->files == NULL)
@@ -130,13 +132,15 @@ host_spill_open(SqHost *host)
 static void
 host_spill_write(SqHost *host, int file, const void *bytes, size_t length)
 {
-	BufFileWrite(state_of(host)->files[file], (void *) bytes, length);
+	BufFileWrite(sq_fdw_native_state_of(host)->files[file], (void *) bytes,
+				 length);
 }
 
 static void
 host_spill_rewind(SqHost *host, int file)
 {
-	if (BufFileSeek(state_of(host)->files[file], 0, 0, SEEK_SET) != 0)
+	if (BufFileSeek(sq_fdw_native_state_of(host)->files[file], 0, 0,
+					SEEK_SET) != 0)
 		ereport(ERROR, (errcode_for_file_access(),
 						errmsg("could not rewind temporary file")));
 }
@@ -144,7 +148,8 @@ host_spill_rewind(SqHost *host, int file)
 static bool
 host_spill_read(SqHost *host, int file, void *bytes, size_t length)
 {
-	size_t got = BufFileRead(state_of(host)->files[file], bytes, length);
+	size_t got =
+		BufFileRead(sq_fdw_native_state_of(host)->files[file], bytes, length);
 
 	if (got != 0 && got != length)
 		ereport(ERROR, (errcode_for_file_access(),
@@ -155,16 +160,19 @@ host_spill_read(SqHost *host, int file, void *bytes, size_t length)
 static void
 host_spill_close(SqHost *host, int file)
 {
-	SqNativeState *state = state_of(host);
+	SqNativeState *state = sq_fdw_native_state_of(host);
 
 	BufFileClose(state->files[file]);
 	state->files[file] = NULL;
 }
 
-/* The plans that are made have no aggregates of the host. */
 static const SqHostOps host_ops = {
 	.evaluate = host_evaluate,
 	.param = host_param,
+	.accumulate = sq_fdw_host_accumulate,
+	.finish = sq_fdw_host_finish,
+	.forget = sq_fdw_host_forget,
+	.memory = sq_fdw_host_memory,
 	.numeric = host_numeric,
 	.datum_size = host_datum_size,
 	.spill_open = host_spill_open,
@@ -193,28 +201,38 @@ describe_row(Node *expr, int nslots)
 }
 
 void
-sq_fdw_native_host_init(SqNativeState *state, PlanState *parent, List *hosts)
+sq_fdw_host_row_init(SqHostRow *row, Node *expr, List *slots)
 {
+	row->nslots = list_length(slots);
+	row->slots = sq_fdw_int_array(slots);
+	row->slot = MakeSingleTupleTableSlot(describe_row(expr, row->nslots),
+										 &TTSOpsVirtual);
+}
+
+void
+sq_fdw_native_host_init(SqNativeState *state, PlanState *parent, List *private)
+{
+	List *hosts = list_nth(private, SQ_NATIVE_HOSTS);
+	List *aggregates = list_nth(private, SQ_NATIVE_AGGREGATES);
 	ListCell *cell;
 
 	state->host.ops = &host_ops;
 	state->host_exprs =
 		palloc0(Max(list_length(hosts), 1) * sizeof(SqHostExpr));
-	if (hosts != NIL)
+	if (hosts != NIL || aggregates != NIL)
 		state->host_econtext = CreateExprContext(parent->state);
 	foreach (cell, hosts)
 	{
 		SqHostExpr *host = &state->host_exprs[foreach_current_index(cell)];
 		Node *expr = linitial(lfirst_node(List, cell));
-		List *slots = lsecond(lfirst_node(List, cell));
 
 		host->expr = ExecInitExpr((Expr *) expr, parent);
-		host->nslots = list_length(slots);
-		host->slots = sq_fdw_int_array(slots);
-		host->row = MakeSingleTupleTableSlot(describe_row(expr, host->nslots),
-											 &TTSOpsVirtual);
+		sq_fdw_host_row_init(&host->row, expr,
+							 lsecond(lfirst_node(List, cell)));
 		host->context =
 			AllocSetContextCreate(CurrentMemoryContext, "streamsql expression",
 								  ALLOCSET_DEFAULT_SIZES);
 	}
+	if (aggregates != NIL)
+		sq_fdw_host_aggregates_init(state, parent, aggregates);
 }

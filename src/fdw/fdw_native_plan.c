@@ -171,18 +171,25 @@ make_tree(SqNativePath *native, const SqNativeTree *tree)
 
 /* ---- Slots ---- */
 
+/* The slots that something the host computes looks at. */
 static void
-note_slots(const SqTranslation *t, const SqExpr *expr, Bitmapset **slots)
+note_host_slots(List *hosts, int number, Bitmapset **slots)
 {
 	ListCell *cell;
 
+	foreach (cell, lsecond_node(List, list_nth(hosts, number)))
+		*slots = bms_add_member(*slots, lfirst_int(cell));
+}
+
+static void
+note_slots(const SqTranslation *t, const SqExpr *expr, Bitmapset **slots)
+{
 	if (expr == NULL)
 		return;
 	if (expr->kind == SQ_EXPR_COLUMN)
 		*slots = bms_add_member(*slots, expr->number);
 	if (expr->kind == SQ_EXPR_HOST)
-		foreach (cell, lsecond_node(List, list_nth(t->hosts, expr->number)))
-			*slots = bms_add_member(*slots, lfirst_int(cell));
+		note_host_slots(t->hosts, expr->number, slots);
 	for (int i = 0; i < expr->nargs; i++)
 		note_slots(t, expr->args[i], slots);
 }
@@ -203,6 +210,8 @@ used_slots(const SqTranslation *t, const SqNode *node)
 	}
 	for (int a = 0; a < node->naggregates; a++)
 	{
+		if (node->aggregates[a].kind == SQ_AGG_HOST)
+			note_host_slots(t->aggregates, node->aggregates[a].number, &used);
 		note_slots(t, node->aggregates[a].arg, &used);
 		note_slots(t, node->aggregates[a].filter, &used);
 	}
@@ -328,6 +337,7 @@ end_plan(SqNativePath *native, SqNode *top)
 	native->plan->nrelations = bms_num_members(native->relids);
 	native->plan->nparams = list_length(t->params);
 	native->plan->nhosts = list_length(t->hosts);
+	native->plan->nhost_aggs = list_length(t->aggregates);
 	native->plan->root = top;
 }
 
@@ -543,10 +553,12 @@ static Cost
 groups_cost(const SqNativeTree *tree, const SqNativePath *native)
 {
 	const SqNode *aggregate = native->plan->root;
+	double steps =
+		(aggregate->nkeys + aggregate->naggregates) * SQ_NATIVE_FACTOR;
 
-	return tree->cost + tree->rows *
-							(aggregate->nkeys + aggregate->naggregates) *
-							cpu_operator_cost * SQ_NATIVE_FACTOR;
+	/* the host's are no cheaper here than anywhere */
+	steps += native->plan->nhost_aggs * (1 - SQ_NATIVE_FACTOR);
+	return tree->cost + tree->rows * steps * cpu_operator_cost;
 }
 
 void
@@ -661,7 +673,8 @@ sq_fdw_native_plan(PlannerInfo *root, ForeignPath *path, List *tlist)
 							makeInteger(bms_next_member(native->relids, -1)),
 							list_of(native->seek, count), native->output,
 							native->translation->hosts));
-	private = lappend(private, list_shown(native));
+	private = list_concat(private, list_make2(native->translation->aggregates,
+											  list_shown(native)));
 	return make_foreignscan(tlist, (List *) copyObject(native->having), 0,
 							native->translation->params, private, native->tlist,
 							NIL, NULL);

@@ -200,8 +200,7 @@ make_exec(ForeignScanState *node, SqNativeState *state)
 	state->param_context = AllocSetContextCreate(
 		state->context, "streamsql parameters", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(state->context);
-	sq_fdw_native_host_init(state, &node->ss.ps,
-							list_nth(private, SQ_NATIVE_HOSTS));
+	sq_fdw_native_host_init(state, &node->ss.ps, private);
 	relations = palloc0(state->nrelations * sizeof(SqExecRelation));
 	for (int r = 0; r < state->nrelations; r++)
 		open_relation(state, &state->relations[r], options.capacity,
@@ -315,6 +314,8 @@ end_native(ForeignScanState *node)
 		if (state->files[f] != NULL)
 			BufFileClose(state->files[f]);
 	state->nfiles = 0;
+	if (state->host_aggregates != NULL)
+		sq_fdw_host_forget(&state->host);
 	for (int r = 0; r < state->nrelations; r++)
 		if (state->relations[r].scan.feed != NULL)
 			sq_feed_stop(state->relations[r].scan.feed);

@@ -24,15 +24,23 @@ typedef struct SqNativeRelation
 	SqTableScan position;
 } SqNativeRelation;
 
+/* The columns that an expression looks at, as a tuple. */
+typedef struct SqHostRow
+{
+	TupleTableSlot *slot;
+	int nslots;
+	int *slots; /* that they come from */
+} SqHostRow;
+
 /* An expression that PostgreSQL evaluates. */
 typedef struct SqHostExpr
 {
 	ExprState *expr;
-	TupleTableSlot *row; /* the columns that it looks at */
-	int nslots;
-	int *slots;            /* that they come from */
+	SqHostRow row;
 	MemoryContext context; /* of the results */
 } SqHostExpr;
+
+typedef struct SqHostAggregates SqHostAggregates;
 
 typedef struct SqNativeState
 {
@@ -51,9 +59,10 @@ typedef struct SqNativeState
 	List *params; /* of ExprState */
 	SqHostExpr *host_exprs;
 	ExprContext *host_econtext;
-	SqExec *exec;          /* NULL under EXPLAIN without ANALYZE */
-	MemoryContext context; /* the execution's */
-	MemoryContext values;  /* of the frame at hand */
+	SqHostAggregates *host_aggregates; /* NULL: there are none */
+	SqExec *exec;                      /* NULL under EXPLAIN without ANALYZE */
+	MemoryContext context;             /* the execution's */
+	MemoryContext values;              /* of the frame at hand */
 	MemoryContext param_context;
 	BufFile **files; /* NULL: closed */
 	int nfiles;
@@ -62,9 +71,27 @@ typedef struct SqNativeState
 	bool done;
 } SqNativeState;
 
-/* Make ready what the plan has PostgreSQL evaluate (SQ_NATIVE_HOSTS). */
+/* Make ready what the plan has PostgreSQL evaluate. */
 extern void sq_fdw_native_host_init(SqNativeState *state, PlanState *parent,
-									List *hosts);
+									List *private);
+extern SqNativeState *sq_fdw_native_state_of(SqHost *host);
+/* The row of an expression: of its columns, from these slots. */
+extern void sq_fdw_host_row_init(SqHostRow *row, Node *expr, List *slots);
+extern void sq_fdw_host_row_fill(const SqHostRow *row, const SqFrame *frame,
+								 int number);
+
+/* ---- Aggregates (fdw_native_aggregate.c): see SqHostOps ---- */
+
+extern void sq_fdw_host_aggregates_init(SqNativeState *state, PlanState *parent,
+										List *aggregates);
+extern void sq_fdw_host_accumulate(SqHost *host, int number,
+								   const SqFrame *frame, const uint64 *mask,
+								   const uint32 *groups);
+extern void sq_fdw_host_finish(SqHost *host, int number, uint32 first,
+							   int count, SqColumn *out);
+extern void sq_fdw_host_forget(SqHost *host);
+extern size_t sq_fdw_host_memory(SqHost *host);
+
 /* ExplainForeignScan. */
 extern void sq_fdw_native_explain(ForeignScanState *node, ExplainState *es);
 /* An integer list, palloc'd. */

@@ -2,7 +2,8 @@
  * fdw_translate_aggregate.c
  *		PostgreSQL's aggregates as the native executor's.
  *
- * Recognised by function; what the executor has no state for is refused.
+ * Recognised by function; those that the executor has no state for, and those
+ * of values that are distinct or in order, are the host's.
  *
  * Memory: the planner's. Locks: none.
  */
@@ -117,19 +118,12 @@ find_aggregate(Aggref *aggref, SqAggregate *aggregate, SqColumn *result)
 	return true;
 }
 
+/* An aggregate that the executor has states for. */
 static bool
-translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
+own_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
+			  SqColumn *result)
 {
-	SqColumn result;
-
-	*aggregate = (SqAggregate){.kind = SQ_AGG_COUNT};
-	if (aggref->aggorder != NIL || aggref->aggdistinct != NIL)
-	{
-		t->reason = "an aggregate takes its values distinct or in order";
-		return false;
-	}
-	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->agglevelsup != 0 ||
-		aggref->aggvariadic || aggref->aggkind != AGGKIND_NORMAL ||
+	if (aggref->aggorder != NIL || aggref->aggdistinct != NIL ||
 		list_length(aggref->args) > 1)
 		return false;
 	if (aggref->args != NIL)
@@ -142,6 +136,31 @@ translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 			 aggregate->arg->kind == SQ_EXPR_PARAM))
 			return false;
 	}
+	return find_aggregate(aggref, aggregate, result);
+}
+
+/* One that PostgreSQL's transition functions compute. */
+static bool
+host_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
+			   SqColumn *result)
+{
+	aggregate->kind = SQ_AGG_HOST;
+	aggregate->arg = NULL;
+	aggregate->number = sq_fdw_translate_host_aggregate(t, aggref);
+	*result = sq_fdw_native_type(aggref->aggtype, -1);
+	return aggregate->number >= 0;
+}
+
+static bool
+translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
+{
+	SqColumn result;
+	int nhosts;
+
+	*aggregate = (SqAggregate){.kind = SQ_AGG_COUNT};
+	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->agglevelsup != 0 ||
+		aggref->aggvariadic || aggref->aggkind != AGGKIND_NORMAL)
+		return false;
 	if (aggref->aggfilter != NULL)
 	{
 		aggregate->filter =
@@ -149,8 +168,14 @@ translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 		if (aggregate->filter == NULL)
 			return false;
 	}
-	if (!find_aggregate(aggref, aggregate, &result))
-		return false;
+	nhosts = list_length(t->hosts);
+	if (!own_aggregate(t, aggref, aggregate, &result))
+	{
+		/* those of its argument are not needed */
+		t->hosts = list_truncate(t->hosts, nhosts);
+		if (!host_aggregate(t, aggref, aggregate, &result))
+			return false;
+	}
 	aggregate->slot = sq_fdw_translation_slot(t, result);
 	return true;
 }

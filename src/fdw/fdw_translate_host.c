@@ -118,16 +118,36 @@ rewrite_columns(Node *node, SqRewrite *rewrite)
 	return expression_tree_mutator(node, rewrite_columns, rewrite);
 }
 
+/* A node of our own, and the slots of its columns. */
+static List *
+rewrite_node(SqTranslation *t, Node *node)
+{
+	SqRewrite rewrite = {t, NIL};
+	Node *own = rewrite_columns(node, &rewrite);
+
+	fix_opfuncids(own);
+	return list_make2(own, rewrite.slots);
+}
+
 int
 sq_fdw_translate_host(SqTranslation *t, Node *node)
 {
-	SqRewrite rewrite = {t, NIL};
-	Node *own;
-
 	if (!can_evaluate(t, node))
 		return -1;
-	own = rewrite_columns(node, &rewrite);
-	fix_opfuncids(own);
-	t->hosts = lappend(t->hosts, list_make2(own, rewrite.slots));
+	t->hosts = lappend(t->hosts, rewrite_node(t, node));
 	return list_length(t->hosts) - 1;
+}
+
+int
+sq_fdw_translate_host_aggregate(SqTranslation *t, Aggref *aggref)
+{
+	Aggref *own = copyObject(aggref);
+	ListCell *cell;
+
+	own->aggfilter = NULL;
+	foreach (cell, own->args)
+		if (!can_evaluate(t, (Node *) lfirst_node(TargetEntry, cell)->expr))
+			return -1;
+	t->aggregates = lappend(t->aggregates, rewrite_node(t, (Node *) own));
+	return list_length(t->aggregates) - 1;
 }

@@ -114,6 +114,15 @@ check('native errors with files', "SELECT fail('$native', 3)",
 	"SELECT fail('$native', 100)", 100);
 my $groups = 'SELECT count(c) FROM (SELECT n, count(*) AS c FROM t GROUP BY n) x';
 check('cancelled native queries', $groups, cancelled($groups, 25), undef);
+# aggregates whose states PostgreSQL keeps: in memory, sorted, in files
+my $states = 'SELECT n % 7, array_agg(s), count(DISTINCT n), '
+  . 'string_agg(100 / (n - 15000) || s, s ORDER BY n) FROM t GROUP BY n % 7';
+like($session->query("EXPLAIN $states"), qr/Native Plan/,
+	'aggregates with states of PostgreSQL are native');
+check('native aggregates by PostgreSQL', "SELECT fail(\$q\$$states\$q\$, 3)",
+	"SELECT fail(\$q\$$states\$q\$, 100)", 100);
+my $sorted = 'SELECT count(DISTINCT n), count(DISTINCT s) FROM t';
+check('cancelled native aggregates', $sorted, cancelled($sorted, 25), undef);
 # native joins: at fault, at fault when both sides are in files, cancelled
 my $join = 'SELECT count(*), sum(100 / (a.n - 15000)) FROM t a JOIN t b USING (n)';
 like(

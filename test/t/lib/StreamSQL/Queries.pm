@@ -296,11 +296,24 @@ sub _aggregate
 		sub { pick(qw(sum avg)) . "($alias." . pick(qw(x f)) . ')' },
 		sub { pick(qw(min max)) . "($alias." . pick(grep { !/^[vc]$/ } @ordered) . ')' },
 		sub { pick(qw(bool_and bool_or every)) . "($alias.ok)" },
-		sub { "bool_or($alias.i > 1)" })->();
+		sub { "bool_or($alias.i > 1)" },
+		sub { _host_aggregate(\@aliases) },
+		sub { _host_aggregate(\@aliases) })->();
 	$aggregate .= ' FILTER (WHERE ' . _condition(\@aliases, 0) . ')' if chance(0.15);
-	return $aggregate if chance(0.95);
-	return pick("count(DISTINCT $alias.i)", "sum($alias.u)", "var_pop($alias.s)",
-		"string_agg($alias.t, ',' ORDER BY $alias.t)");
+	return $aggregate;
+}
+
+# What PostgreSQL's transition functions compute, whatever order rows come in.
+sub _host_aggregate
+{
+	my ($aliases) = @_;
+	my $alias = pick(@$aliases);
+	my $column = "$alias." . pick(@ordered);
+	return pick("count(DISTINCT $column)", "array_agg($column ORDER BY $column DESC)",
+		"array_agg(DISTINCT $column)", "string_agg($alias.t, ',' ORDER BY $alias.t)",
+		"string_agg(DISTINCT $alias.v, '-')", pick(qw(sum avg min max)) . "($alias.u)",
+		"sum($alias.u + 1)", pick(qw(stddev variance var_pop)) . "($alias." . pick(qw(i s b m u)) . ')',
+		'sum(DISTINCT ' . _integer($aliases, 1) . ')', "max($alias.c)");
 }
 
 sub _key_expression
