@@ -123,6 +123,18 @@ wide_finish(SqExec *exec, const SqAggregate *aggregate, const void *at,
 						   average ? state->count : 0));
 }
 
+static void
+wide_state_finish(SqExec *exec, const SqAggregate *aggregate, const void *at,
+				  SqColumn *out, int row)
+{
+	const SqWide *state = at;
+	SqSum sum = {state->sum, state->nan ? -1 : aggregate->arg->scale,
+				 state->count};
+
+	if (state->count > 0)
+		exec->host->ops->state(exec->host, aggregate->number, &sum, out, row);
+}
+
 /* PostgreSQL adds int2 and int4 in a bigint, and says so when it is full. */
 typedef struct SqNarrow
 {
@@ -404,6 +416,7 @@ static const SqAggFunction functions[SQ_AGG_KINDS] = {
 	[SQ_AGG_MAX_T] = {sizeof(SqBestText), text_advance, text_finish},
 	[SQ_AGG_AND] = {sizeof(SqBest), and_advance, best_i_finish},
 	[SQ_AGG_OR] = {sizeof(SqBest), or_advance, best_i_finish},
+	[SQ_AGG_STATE_WIDE] = {sizeof(SqWide), wide_advance, wide_state_finish},
 };
 
 const SqAggFunction *

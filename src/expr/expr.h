@@ -22,6 +22,14 @@
  */
 typedef struct SqHost SqHost;
 
+/* Of some values: sum / 10^scale; NaN if the scale is -1. */
+typedef struct SqSum
+{
+	int128 sum;
+	int scale;
+	int64 count;
+} SqSum;
+
 typedef struct SqHostOps
 {
 	/* expression number of the plan, for the rows of mask, into out, whose
@@ -45,8 +53,12 @@ typedef struct SqHostOps
 	/* bytes that aggregates hold */
 	size_t (*memory)(SqHost *host);
 
-	/* sum / 10^scale, over count if that is not 0, as a Datum */
+	/* sum / 10^scale (scale -1: NaN), over count if that is not 0: a Datum */
 	int64 (*numeric)(SqHost *host, int128 sum, int scale, int64 count);
+	/* the state of aggregate number of the plan after count values of that
+	 * sum, into a row of out */
+	void (*state)(SqHost *host, int number, const SqSum *sum, SqColumn *out,
+				  int row);
 	/* bytes of a Datum of a slot that is passed by reference, else 0 */
 	size_t (*datum_size)(SqHost *host, int slot, int64 datum);
 

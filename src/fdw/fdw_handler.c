@@ -6,6 +6,7 @@
  */
 #include "fdw/fdw.h"
 
+#include "access/parallel.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "fdw/fdw_analyze.h"
@@ -159,16 +160,43 @@ explain(ForeignScanState *node, ExplainState *es)
 static void
 shut_down(ForeignScanState *node)
 {
-	if (node->fdw_state != NULL &&
-		kind_in(node->fdw_state) == &sq_fdw_kind_stream)
-		sq_fdw_shutdown_scan(node);
+	if (node->fdw_state != NULL && kind_in(node->fdw_state)->shut_down != NULL)
+		kind_in(node->fdw_state)->shut_down(node);
 }
 
-/* Tables are in the leader's view alone, and fast enough. */
+/* ---- Several processes ---- */
+
+/* What a table shows is the leader's to say, who can tell only native plans:
+ * paths of tables themselves are not safe. */
 static bool
 is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	return sq_feed_relation_kind(rte->relid) == SQ_KIND_STREAM;
+	return true;
+}
+
+static Size
+estimate_dsm(ForeignScanState *node, ParallelContext *pcxt)
+{
+	return kind_in(node->fdw_state)->estimate_dsm(node);
+}
+
+static void
+initialize_dsm(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	kind_in(node->fdw_state)->initialize_dsm(node, coordinate);
+}
+
+static void
+reinitialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
+				 void *coordinate)
+{
+	kind_in(node->fdw_state)->reinitialize_dsm(node, coordinate);
+}
+
+static void
+initialize_worker(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	kind_in(node->fdw_state)->initialize_worker(node, coordinate);
 }
 
 Datum
@@ -190,9 +218,9 @@ streamsql_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ExplainForeignScan = explain;
 	routine->AnalyzeForeignTable = sq_fdw_analyze;
 	routine->IsForeignScanParallelSafe = is_parallel_safe;
-	routine->EstimateDSMForeignScan = sq_fdw_estimate_dsm;
-	routine->InitializeDSMForeignScan = sq_fdw_initialize_dsm;
-	routine->ReInitializeDSMForeignScan = sq_fdw_reinitialize_dsm;
-	routine->InitializeWorkerForeignScan = sq_fdw_initialize_worker;
+	routine->EstimateDSMForeignScan = estimate_dsm;
+	routine->InitializeDSMForeignScan = initialize_dsm;
+	routine->ReInitializeDSMForeignScan = reinitialize_dsm;
+	routine->InitializeWorkerForeignScan = initialize_worker;
 	PG_RETURN_POINTER(routine);
 }

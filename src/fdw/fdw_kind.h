@@ -50,6 +50,12 @@ typedef struct SqFdwKind
 	void (*rescan)(ForeignScanState *node);
 	void (*end)(ForeignScanState *node);
 	void (*explain)(ForeignScanState *node, ExplainState *es);
+	/* of plans that several processes run, else NULL */
+	Size (*estimate_dsm)(ForeignScanState *node);
+	void (*initialize_dsm)(ForeignScanState *node, void *coordinate);
+	void (*reinitialize_dsm)(ForeignScanState *node, void *coordinate);
+	void (*initialize_worker)(ForeignScanState *node, void *coordinate);
+	void (*shut_down)(ForeignScanState *node);
 } SqFdwKind;
 
 extern const SqFdwKind sq_fdw_kind_stream; /* fdw_scan.c */

@@ -88,6 +88,11 @@ extern Relids sq_fdw_native_relids(const SqNativeTree *tree);
 #define SQ_NATIVE_FACTOR 0.2
 /* Costs of a native path: under debug_require_native = require next to none. */
 extern Cost sq_fdw_native_cost(Cost cost);
+/* How many workers may run a tree beside the leader, who share the partitions
+ * of the stream that it goes through; 0: one process runs it. */
+extern int sq_fdw_native_workers(const SqNativeTree *tree);
+/* What each of so many processes has of its cost. */
+extern Cost sq_fdw_native_share(const SqNativeTree *tree, double processes);
 /* The path of a relation's scan with its conditions. PostgreSQL's scan does
  * this as well, so it is there only where native execution is required. */
 extern void sq_fdw_native_scan_paths(PlannerInfo *root, RelOptInfo *rel);
@@ -156,6 +161,8 @@ extern SqExpr *sq_fdw_translate_condition(SqTranslation *t, Node *node);
 extern int sq_fdw_translate_host(SqTranslation *t, Node *node);
 /* The number of the host's aggregate, or -1. */
 extern int sq_fdw_translate_host_aggregate(SqTranslation *t, Aggref *aggref);
+/* The number of one that the host only makes states of. */
+extern int sq_fdw_translate_state(SqTranslation *t, Aggref *aggref);
 /* An aggregate whose result goes into a new slot; false as above. */
 extern bool sq_fdw_translate_aggregate(SqTranslation *t, Aggref *aggref,
 									   SqAggregate *aggregate);

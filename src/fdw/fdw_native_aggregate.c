@@ -10,6 +10,9 @@
  * of all groups together, after the group; each group takes its own when its
  * result is asked for.
  *
+ * Where several processes have a part of the rows each, states are results, in
+ * the form in which PostgreSQL merges them.
+ *
  * Memory: states in the aggregates' context, which goes with all groups;
  * results in one that goes when the next are asked for. Files of sorts end with
  * the statement's resource owner. Locks: none.
@@ -30,7 +33,9 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_agg.h"
+#include "port/pg_bswap.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/expandeddatum.h"
@@ -73,9 +78,9 @@ typedef struct SqHostAggregate
 	int nargs;  /* of the function */
 	FmgrInfo transition;
 	FunctionCallInfo call;
-	FmgrInfo final; /* fn_oid 0: the state is the result */
-	FunctionCallInfo final_call;
-	int16 length; /* of the state's type */
+	FmgrInfo final;              /* or what serializes the state */
+	FunctionCallInfo final_call; /* NULL: the state is the result */
+	int16 length;                /* of the state's type */
 	bool byval;
 	Datum initial;
 	bool initial_null;
@@ -138,16 +143,49 @@ make_call_info(FmgrInfo *function, int nargs, const Aggref *aggref,
 }
 
 static void
+init_final(SqHostAggregate *agg, Form_pg_aggregate form, Oid *types,
+		   AggState *caller)
+{
+	Aggref *aggref = agg->aggref;
+	int nargs = form->aggfinalextra ? agg->nargs + 1 : 1;
+	Expr *expr;
+
+	check_execute(form->aggfinalfn, owner_of(aggref->aggfnoid),
+				  OBJECT_FUNCTION);
+	build_aggregate_finalfn_expr(types, nargs, aggref->aggtranstype,
+								 aggref->aggtype, aggref->inputcollid,
+								 form->aggfinalfn, &expr);
+	fmgr_info(form->aggfinalfn, &agg->final);
+	fmgr_info_set_expr((Node *) expr, &agg->final);
+	agg->final_call = make_call_info(&agg->final, nargs, aggref, caller);
+}
+
+/* The state itself is the result: one that other processes understand. */
+static void
+init_serialize(SqHostAggregate *agg, Form_pg_aggregate form, AggState *caller)
+{
+	Expr *expr;
+
+	if (agg->aggref->aggtranstype != INTERNALOID)
+		return;
+	check_execute(form->aggserialfn, owner_of(agg->aggref->aggfnoid),
+				  OBJECT_FUNCTION);
+	build_aggregate_serialfn_expr(form->aggserialfn, &expr);
+	fmgr_info(form->aggserialfn, &agg->final);
+	fmgr_info_set_expr((Node *) expr, &agg->final);
+	agg->final_call = make_call_info(&agg->final, 1, agg->aggref, caller);
+}
+
+static void
 init_functions(SqHostAggregate *agg, Form_pg_aggregate form, AggState *caller)
 {
 	Aggref *aggref = agg->aggref;
-	Oid owner = owner_of(aggref->aggfnoid);
-	int nfinal = form->aggfinalextra ? agg->nargs + 1 : 1;
 	Oid types[FUNC_MAX_ARGS];
 	Expr *expr;
 
 	get_aggregate_argtypes(aggref, types);
-	check_execute(form->aggtransfn, owner, OBJECT_FUNCTION);
+	check_execute(form->aggtransfn, owner_of(aggref->aggfnoid),
+				  OBJECT_FUNCTION);
 	build_aggregate_transfn_expr(types, agg->nargs, 0, false,
 								 aggref->aggtranstype, aggref->inputcollid,
 								 form->aggtransfn, InvalidOid, &expr, NULL);
@@ -155,15 +193,10 @@ init_functions(SqHostAggregate *agg, Form_pg_aggregate form, AggState *caller)
 	fmgr_info_set_expr((Node *) expr, &agg->transition);
 	agg->call =
 		make_call_info(&agg->transition, agg->nargs + 1, aggref, caller);
-	if (!OidIsValid(form->aggfinalfn))
-		return;
-	check_execute(form->aggfinalfn, owner, OBJECT_FUNCTION);
-	build_aggregate_finalfn_expr(types, nfinal, aggref->aggtranstype,
-								 aggref->aggtype, aggref->inputcollid,
-								 form->aggfinalfn, &expr);
-	fmgr_info(form->aggfinalfn, &agg->final);
-	fmgr_info_set_expr((Node *) expr, &agg->final);
-	agg->final_call = make_call_info(&agg->final, nfinal, aggref, caller);
+	if (DO_AGGSPLIT_SKIPFINAL(aggref->aggsplit))
+		init_serialize(agg, form, caller);
+	else if (OidIsValid(form->aggfinalfn))
+		init_final(agg, form, types, caller);
 }
 
 static void
@@ -355,9 +388,8 @@ keep_value(SqHostAggregate *agg, SqTransition *at, Datum value, bool isnull,
 
 /* One row's arguments, which stand in the call behind the state. */
 static void
-advance(SqNativeState *state, SqHostAggregate *agg, uint32 group)
+advance(SqNativeState *state, SqHostAggregate *agg, SqTransition *at)
 {
-	SqTransition *at = state_for(state, agg, group);
 	FunctionCallInfo call = agg->call;
 	Datum value;
 
@@ -469,7 +501,7 @@ advance_sorted(SqNativeState *state, SqHostAggregate *agg, uint32 end)
 			for (int i = 1; i <= agg->nargs; i++)
 				agg->call->args[i].value =
 					slot_getattr(sort->row, i + 1, &agg->call->args[i].isnull);
-			advance(state, agg, group);
+			advance(state, agg, state_for(state, agg, group));
 		}
 		MemoryContextSwitchTo(old);
 		next_sorted(sort);
@@ -518,7 +550,7 @@ put_row(SqNativeState *state, SqHostAggregate *agg, uint32 group)
 		arg->value = ExecEvalExpr((ExprState *) lfirst(cell),
 								  state->host_econtext, &arg->isnull);
 	}
-	advance(state, agg, group);
+	advance(state, agg, state_for(state, agg, group));
 }
 
 void
@@ -544,10 +576,9 @@ sq_fdw_host_accumulate(SqHost *base, int number, const SqFrame *frame,
 /* ---- Results ---- */
 
 static Datum
-finish_group(SqNativeState *state, SqHostAggregate *agg, uint32 group,
+finish_state(SqNativeState *state, SqHostAggregate *agg, const SqTransition *at,
 			 bool *isnull)
 {
-	SqTransition *at = state_for(state, agg, group);
 	FunctionCallInfo call = agg->final_call;
 	Datum value;
 
@@ -586,11 +617,78 @@ sq_fdw_host_finish(SqHost *base, int number, uint32 first, int count,
 	for (int row = 0; row < count; row++)
 	{
 		bool isnull;
-		Datum value = finish_group(state, agg, first + row, &isnull);
+		Datum value = finish_state(state, agg,
+								   state_for(state, agg, first + row), &isnull);
 
 		if (!isnull)
 			sq_feed_column_store(out, row, value);
 	}
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- States of sums that the executor has ---- */
+
+/* Let a state count a sum of integers, in parts that are in range. */
+static void
+add_integers(SqNativeState *state, SqHostAggregate *agg, SqTransition *at,
+			 int128 sum)
+{
+	do
+	{
+		int64 part = (int64) Min(Max(sum, PG_INT64_MIN), PG_INT64_MAX);
+
+		agg->call->args[1] = (NullableDatum){.value = Int64GetDatum(part)};
+		advance(state, agg, at);
+		sum -= part;
+	} while (sum != 0);
+}
+
+/* Both forms that states of sums have begin with the number of values. */
+static Datum
+make_state(SqNativeState *state, SqHostAggregate *agg, const SqSum *sum)
+{
+	SqTransition at = {.isnull = true};
+	Datum value;
+	int64 count;
+	bool isnull;
+
+	if (agg->aggref->aggtranstype != INTERNALOID)
+	{
+		Datum parts[] = {Int64GetDatum(sum->count),
+						 Int64GetDatum((int64) sum->sum)};
+
+		return PointerGetDatum(construct_array(parts, lengthof(parts), INT8OID,
+											   sizeof(int64), FLOAT8PASSBYVAL,
+											   TYPALIGN_DOUBLE));
+	}
+	if (linitial_oid(agg->aggref->aggargtypes) == INT8OID)
+		add_integers(state, agg, &at, sum->sum);
+	else
+	{
+		agg->call->args[1] = (NullableDatum){
+			.value = sq_fdw_native_numeric(sum->sum, sum->scale, 0)};
+		advance(state, agg, &at);
+	}
+	value = finish_state(state, agg, &at, &isnull);
+	count = (int64) pg_hton64(sum->count);
+	memcpy(VARDATA(DatumGetPointer(value)), &count, sizeof(count));
+	return value;
+}
+
+void
+sq_fdw_host_state(SqHost *base, int number, const SqSum *sum, SqColumn *out,
+				  int row)
+{
+	SqNativeState *state = sq_fdw_native_state_of(base);
+	SqHostAggregate *agg = &state->host_aggregates->all[number];
+	AggState *caller = state->host_aggregates->caller;
+	MemoryContext old = MemoryContextSwitchTo(state->values);
+
+	/* it is made, serialized and forgotten */
+	ResetExprContext(state->host_econtext);
+	caller->curaggcontext = state->host_econtext;
+	sq_feed_column_store(out, row, make_state(state, agg, sum));
+	caller->curaggcontext = state->host_aggregates->kept;
 	MemoryContextSwitchTo(old);
 }
 

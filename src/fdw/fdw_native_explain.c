@@ -144,21 +144,21 @@ keeps_rows(const SqNode *node)
 
 /* What an operator did, at the end of its line. */
 static void
-append_actual(const SqNode *node, const SqNodeStats *stats, ExplainState *es)
+append_actual(const SqNode *node, SqNodeStats stats, ExplainState *es)
 {
 	appendStringInfoString(es->str, "  (actual ");
 	if (es->timing)
-		appendStringInfo(es->str, "time=%.3f ", stats->time / 1e6);
-	appendStringInfo(es->str, "rows=%lld", (long long) stats->rows);
+		appendStringInfo(es->str, "time=%.3f ", stats.time / 1e6);
+	appendStringInfo(es->str, "rows=%lld", (long long) stats.rows);
 	if (node->kind == SQ_NODE_JOIN)
 		appendStringInfo(es->str, " lookups=%lld hits=%lld",
-						 (long long) stats->lookups, (long long) stats->hits);
+						 (long long) stats.lookups, (long long) stats.hits);
 	if (keeps_rows(node) && es->timing)
 		appendStringInfo(es->str, " memory=%lldkB",
-						 (long long) kilobytes(stats->memory));
-	if (stats->files > 0)
-		appendStringInfo(es->str, " files=%d spilled=%lldkB", stats->files,
-						 (long long) kilobytes(stats->spilled));
+						 (long long) kilobytes(stats.memory));
+	if (stats.files > 0)
+		appendStringInfo(es->str, " files=%d spilled=%lldkB", stats.files,
+						 (long long) kilobytes(stats.spilled));
 	appendStringInfoChar(es->str, ')');
 }
 
@@ -176,7 +176,7 @@ explain_line(const SqExplain *explain, const SqNode *node, int depth)
 	if (es->costs)
 		appendStringInfo(es->str, "  (rows=%.0f)", node->rows);
 	if (explain->state->exec != NULL)
-		append_actual(node, sq_exec_stats(explain->state->exec, node->number),
+		append_actual(node, sq_fdw_native_stats(explain->state, node->number),
 					  es);
 	appendStringInfoChar(es->str, '\n');
 }
@@ -185,7 +185,7 @@ static void
 explain_properties(const SqExplain *explain, const SqNode *node, int depth)
 {
 	ExplainState *es = explain->es;
-	const SqNodeStats *stats;
+	SqNodeStats stats;
 
 	ExplainPropertyText("Operator", node_name(explain, node), es);
 	ExplainPropertyInteger("Depth", NULL, depth, es);
@@ -193,18 +193,18 @@ explain_properties(const SqExplain *explain, const SqNode *node, int depth)
 		ExplainPropertyFloat("Plan Rows", NULL, node->rows, 0, es);
 	if (explain->state->exec == NULL)
 		return;
-	stats = sq_exec_stats(explain->state->exec, node->number);
+	stats = sq_fdw_native_stats(explain->state, node->number);
 	if (es->timing)
-		ExplainPropertyFloat("Actual Time", "ms", stats->time / 1e6, 3, es);
-	ExplainPropertyInteger("Actual Rows", NULL, stats->rows, es);
+		ExplainPropertyFloat("Actual Time", "ms", stats.time / 1e6, 3, es);
+	ExplainPropertyInteger("Actual Rows", NULL, stats.rows, es);
 	if (node->kind == SQ_NODE_JOIN)
 	{
-		ExplainPropertyInteger("Lookups", NULL, stats->lookups, es);
-		ExplainPropertyInteger("Hits", NULL, stats->hits, es);
+		ExplainPropertyInteger("Lookups", NULL, stats.lookups, es);
+		ExplainPropertyInteger("Hits", NULL, stats.hits, es);
 	}
-	ExplainPropertyInteger("Peak Memory", "kB", kilobytes(stats->memory), es);
-	ExplainPropertyInteger("Files", NULL, stats->files, es);
-	ExplainPropertyInteger("Spilled", "kB", kilobytes(stats->spilled), es);
+	ExplainPropertyInteger("Peak Memory", "kB", kilobytes(stats.memory), es);
+	ExplainPropertyInteger("Files", NULL, stats.files, es);
+	ExplainPropertyInteger("Spilled", "kB", kilobytes(stats.spilled), es);
 }
 
 /* An operator and what is beneath it, outermost first. */

@@ -174,6 +174,7 @@ static const SqHostOps host_ops = {
 	.forget = sq_fdw_host_forget,
 	.memory = sq_fdw_host_memory,
 	.numeric = host_numeric,
+	.state = sq_fdw_host_state,
 	.datum_size = host_datum_size,
 	.spill_open = host_spill_open,
 	.spill_write = host_spill_write,

@@ -37,10 +37,11 @@ typedef struct SqNativePath
 	PlannerInfo *root;
 	SqPlan *plan;
 	SqTranslation *translation;
-	List **attrs; /* by relation: of its filled slots, numbers - 1 */
-	List **seek;  /* by relation */
-	List *tlist;  /* of the foreign scan's rows */
-	List *output; /* slots of its entries */
+	List **attrs;       /* by relation: of its filled slots, numbers - 1 */
+	List **seek;        /* by relation */
+	List *tlist;        /* of the foreign scan's rows */
+	List *output;       /* slots of its entries */
+	PathTarget *target; /* of groups: what is asked for */
 	List *having;
 	List *shown; /* of SqShown */
 } SqNativePath;
@@ -458,9 +459,9 @@ add_aggregates(SqNativePath *native, SqNode *node, Node *expr)
 }
 
 static bool
-translate_groups(PlannerInfo *root, SqNativePath *native, PathTarget *target,
-				 SqNode *node)
+translate_groups(PlannerInfo *root, SqNativePath *native, SqNode *node)
 {
+	PathTarget *target = native->target;
 	List *group_clause = root->parse->groupClause;
 	List *others = NIL;
 	List *keys = NIL;
@@ -509,8 +510,9 @@ plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
 	SqNode *aggregate =
 		make_node(SQ_NODE_AGGREGATE, groups, make_tree(native, tree));
 
+	native->target = target;
 	native->having = having;
-	if (!translate_groups(root, native, target, aggregate))
+	if (!translate_groups(root, native, aggregate))
 	{
 		*reason = native->translation->reason;
 		return NULL;
@@ -526,7 +528,6 @@ plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
 static const char *
 check_groups(PlannerInfo *root, RelOptInfo *input)
 {
-
 	if (!sq_enable_native_aggregate)
 		return "streamsql.enable_native_aggregate is off";
 	if (input->reloptkind != RELOPT_BASEREL &&
@@ -538,19 +539,19 @@ check_groups(PlannerInfo *root, RelOptInfo *input)
 }
 
 static double
-count_groups(PlannerInfo *root, RelOptInfo *input)
+count_groups(PlannerInfo *root, double rows)
 {
 	List *exprs = get_sortgrouplist_exprs(root->parse->groupClause,
 										  root->processed_tlist);
 
 	if (exprs == NIL)
 		return 1;
-	return estimate_num_groups(root, exprs, input->rows, NULL, NULL);
+	return estimate_num_groups(root, exprs, rows, NULL, NULL);
 }
 
-/* The cost of all rows having gone into their groups. */
+/* The cost of rows going into their groups. */
 static Cost
-groups_cost(const SqNativeTree *tree, const SqNativePath *native)
+groups_cost(double rows, const SqNativePath *native)
 {
 	const SqNode *aggregate = native->plan->root;
 	double steps =
@@ -558,7 +559,69 @@ groups_cost(const SqNativeTree *tree, const SqNativePath *native)
 
 	/* the host's are no cheaper here than anywhere */
 	steps += native->plan->nhost_aggs * (1 - SQ_NATIVE_FACTOR);
-	return tree->cost + tree->rows * steps * cpu_operator_cost;
+	return rows * steps * cpu_operator_cost;
+}
+
+/* A path of groups; cost is that of all rows having gone into them. */
+static ForeignPath *
+make_groups_path(PlannerInfo *root, RelOptInfo *output, SqNativePath *native,
+				 double rows, Cost cost)
+{
+	double groups = native->plan->root->rows;
+
+	return SQ_CREATE_UPPER_PATH(
+		root, output, native->target, rows, sq_fdw_native_cost(cost),
+		sq_fdw_native_cost(cost + groups * cpu_tuple_cost),
+		list_make2(makeInteger(SQ_PLAN_NATIVE), native));
+}
+
+static void
+add_groups_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output,
+				List *having)
+{
+	SqFdwRel *state = output->fdw_private;
+	double groups = count_groups(root, tree->rows);
+	SqNativePath *native =
+		plan_groups(root, tree, root->upper_targets[UPPERREL_GROUP_AGG], having,
+					groups, &state->reason);
+	ForeignPath *path;
+
+	if (native == NULL)
+		return;
+	path = make_groups_path(
+		root, output, native,
+		clamp_row_est(
+			groups * clauselist_selectivity(root, having, 0, JOIN_INNER, NULL)),
+		tree->cost + groups_cost(tree->rows, native));
+	/* as for joins */
+	path->path.parallel_safe = false;
+	add_path(output, (Path *) path);
+}
+
+/* A path of the groups of a part of the rows, for each of several processes.
+ * PostgreSQL merges their states. */
+static void
+add_shared_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output)
+{
+	SqFdwRel *state = output->fdw_private;
+	int workers = sq_fdw_native_workers(tree);
+	double processes = workers + 1;
+	double rows = tree->rows / processes;
+	SqNativePath *native;
+	ForeignPath *path;
+
+	if (workers == 0 || !output->consider_parallel)
+		return;
+	native = plan_groups(root, tree, output->reltarget, NIL,
+						 count_groups(root, rows), &state->reason);
+	if (native == NULL)
+		return;
+	path = make_groups_path(root, output, native, native->plan->root->rows,
+							sq_fdw_native_share(tree, processes) +
+								groups_cost(rows, native) + SQ_CONNECT_COST);
+	path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+	add_partial_path(output, (Path *) path);
 }
 
 void
@@ -566,15 +629,10 @@ sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 						  RelOptInfo *input, RelOptInfo *output, void *extra)
 {
 	const SqNativeTree *tree;
-	SqNativePath *native;
-	ForeignPath *path;
-	List *having;
-	double groups;
-	double rows;
-	Cost cost;
 	SqFdwRel *state;
 
-	if (stage != UPPERREL_GROUP_AGG || input->fdwroutine == NULL)
+	if ((stage != UPPERREL_GROUP_AGG && stage != UPPERREL_PARTIAL_GROUP_AGG) ||
+		input->fdwroutine == NULL)
 		return;
 	tree = sq_fdw_native_tree(root, input);
 	if (tree == NULL)
@@ -584,23 +642,11 @@ sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 	state->reason = check_groups(root, input);
 	if (state->reason != NULL)
 		return;
-	having = (List *) ((GroupPathExtraData *) extra)->havingQual;
-	groups = count_groups(root, input);
-	native = plan_groups(root, tree, root->upper_targets[UPPERREL_GROUP_AGG],
-						 having, groups, &state->reason);
-	if (native == NULL)
-		return;
-	rows = clamp_row_est(
-		groups * clauselist_selectivity(root, having, 0, JOIN_INNER, NULL));
-	cost = groups_cost(tree, native);
-	path = SQ_CREATE_UPPER_PATH(
-		root, output, root->upper_targets[UPPERREL_GROUP_AGG], rows,
-		sq_fdw_native_cost(cost),
-		sq_fdw_native_cost(cost + groups * cpu_tuple_cost),
-		list_make2(makeInteger(SQ_PLAN_NATIVE), native));
-	/* as for joins */
-	path->path.parallel_safe = false;
-	add_path(output, (Path *) path);
+	if (stage == UPPERREL_PARTIAL_GROUP_AGG)
+		add_shared_path(root, tree, output);
+	else
+		add_groups_path(root, tree, output,
+						(List *) ((GroupPathExtraData *) extra)->havingQual);
 }
 
 /* ---- Plan ---- */

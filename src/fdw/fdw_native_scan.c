@@ -84,11 +84,11 @@ read_plan(SqNativeState *state, ForeignScan *plan)
 
 static void
 begin_table(ForeignScanState *node, SqNativeRelation *relation, Relation opened,
-			bool explain_only)
+			bool shape_only)
 {
 	EState *estate = node->ss.ps.state;
 
-	if (explain_only)
+	if (shape_only)
 	{
 		relation->shape = sq_keyed_shape_acquire(opened, estate->es_query_cxt);
 		return;
@@ -103,7 +103,7 @@ begin_stream(ForeignScanState *node, SqNativeRelation *relation,
 {
 	sq_fdw_scan_init(&relation->scan, opened, sq_fdw_scan_user(node),
 					 sq_fdw_attribute_set(relation->attr_list), seek);
-	if (seek->parent != NULL)
+	if (seek->parent != NULL && !sq_fdw_is_worker_scan(node))
 		relation->scan.topic = sq_fdw_snapshot(
 			node->ss.ps.state, relation->scan.rel, relation->scan.userid);
 }
@@ -124,7 +124,8 @@ begin_relation(ForeignScanState *node, SqNativeState *state, int number,
 		state->slot_attributes[relation->node->filled[c]] =
 			TupleDescAttr(RelationGetDescr(opened), relation->attrs[c]);
 	if (sq_feed_relation_kind(RelationGetRelid(opened)) == SQ_KIND_TABLE)
-		begin_table(node, relation, opened, explain_only);
+		begin_table(node, relation, opened,
+					explain_only || sq_fdw_is_worker_scan(node));
 	else
 		begin_stream(node, relation, opened, &seek);
 }
@@ -181,9 +182,10 @@ open_relation(SqNativeState *state, SqNativeRelation *from, int capacity,
 											  capacity, &finder);
 }
 
-static void
-make_exec(ForeignScanState *node, SqNativeState *state)
+void
+sq_fdw_native_start(ForeignScanState *node)
 {
+	SqNativeState *state = node->fdw_state;
 	List *private = ((ForeignScan *) node->ss.ps.plan)->fdw_private;
 	MemoryContext old;
 	SqExecRelation *relations;
@@ -226,7 +228,9 @@ begin_native(ForeignScanState *node, int eflags)
 	if (explain_only)
 		return;
 	state->params = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
-	make_exec(node, state);
+	/* a worker hears first what the leader sees */
+	if (!sq_fdw_is_worker_scan(node))
+		sq_fdw_native_start(node);
 }
 
 /* ---- Rows ---- */
@@ -327,4 +331,9 @@ const SqFdwKind sq_fdw_kind_native = {
 	.rescan = rescan_native,
 	.end = end_native,
 	.explain = sq_fdw_native_explain,
+	.estimate_dsm = sq_fdw_native_estimate_dsm,
+	.initialize_dsm = sq_fdw_native_initialize_dsm,
+	.reinitialize_dsm = sq_fdw_native_reinitialize_dsm,
+	.initialize_worker = sq_fdw_native_initialize_worker,
+	.shut_down = sq_fdw_native_shutdown,
 };

@@ -113,8 +113,9 @@ next_window(SqStreamSource *s)
 	if (s->first >= feed->nrows)
 	{
 		s->first = 0;
-		if (!sq_feed_fetch(feed))
-			return false;
+		while (!sq_feed_fetch(feed))
+			if (!sq_fdw_scan_continue(s->scan))
+				return false;
 	}
 	MemoryContextReset(s->context);
 	s->nrows = Min(feed->nrows - s->first, s->capacity);

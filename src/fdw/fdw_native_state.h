@@ -1,7 +1,7 @@
 /*
  * fdw_native_state.h
  *		The state of a native plan's execution, shared by the files that run
- *		it: fdw_native_scan.c, fdw_native_host.c, fdw_native_explain.c.
+ *		it: fdw_native_scan.c, _host.c, _aggregate.c, _parallel.c, _explain.c.
  */
 #ifndef SQ_FDW_NATIVE_STATE_H
 #define SQ_FDW_NATIVE_STATE_H
@@ -41,6 +41,7 @@ typedef struct SqHostExpr
 } SqHostExpr;
 
 typedef struct SqHostAggregates SqHostAggregates;
+typedef struct SqNativeShared SqNativeShared;
 
 typedef struct SqNativeState
 {
@@ -69,6 +70,8 @@ typedef struct SqNativeState
 	SqFrame *frame; /* NULL: none yet */
 	int row;        /* the next one to look at */
 	bool done;
+	SqNativeShared *shared; /* NULL: one process runs it */
+	SqNodeStats *workers;   /* what those did that are through, or NULL */
 } SqNativeState;
 
 /* Make ready what the plan has PostgreSQL evaluate. */
@@ -89,8 +92,27 @@ extern void sq_fdw_host_accumulate(SqHost *host, int number,
 								   const uint32 *groups);
 extern void sq_fdw_host_finish(SqHost *host, int number, uint32 first,
 							   int count, SqColumn *out);
+extern void sq_fdw_host_state(SqHost *host, int number, const SqSum *sum,
+							  SqColumn *out, int row);
 extern void sq_fdw_host_forget(SqHost *host);
 extern size_t sq_fdw_host_memory(SqHost *host);
+
+/* ---- Several processes (fdw_native_parallel.c) ---- */
+
+/* PostgreSQL's callbacks for a plan of several processes. */
+extern Size sq_fdw_native_estimate_dsm(ForeignScanState *node);
+extern void sq_fdw_native_initialize_dsm(ForeignScanState *node,
+										 void *coordinate);
+extern void sq_fdw_native_reinitialize_dsm(ForeignScanState *node,
+										   void *coordinate);
+extern void sq_fdw_native_initialize_worker(ForeignScanState *node,
+											void *coordinate);
+extern void sq_fdw_native_shutdown(ForeignScanState *node);
+/* What a node did, in all processes once they are through: sums, but of memory
+ * and time what the process had that had most. */
+extern SqNodeStats sq_fdw_native_stats(const SqNativeState *state, int node);
+/* Make the execution, once it is known what is to be seen of relations. */
+extern void sq_fdw_native_start(ForeignScanState *node);
 
 /* ExplainForeignScan. */
 extern void sq_fdw_native_explain(ForeignScanState *node, ExplainState *es);

@@ -15,6 +15,7 @@
 
 #include "base/base_version.h"
 #include "catalog/pg_type_d.h"
+#include "fdw/fdw_plan.h"
 #include "fdw/fdw_table_plan.h"
 #include "guc.h"
 #include "mb/pg_wchar.h"
@@ -307,6 +308,21 @@ pairs_cost(SqProposal *proposal, const SqNativeTree *tree, double pairs)
 						  clause_cost(proposal->root, tree->filters)));
 }
 
+/* Of giving rows to PostgreSQL. */
+static Cost
+output_cost(const RelOptInfo *joinrel, double rows)
+{
+	return rows * (cpu_tuple_cost * OUTPUT_FACTOR +
+				   joinrel->reltarget->cost.per_tuple);
+}
+
+/* Of a hash table. */
+static Cost
+build_cost(const SqNativeTree *inner)
+{
+	return inner->cost + inner->rows * cpu_tuple_cost * SCAN_FACTOR;
+}
+
 static double
 bytes_of(const SqNativeTree *tree)
 {
@@ -341,8 +357,7 @@ make_hash(SqProposal *proposal)
 	if (equalities == NIL)
 		pairs = outer->rows * inner->rows;
 	tree->startup = inner->cost + outer->startup;
-	tree->cost = inner->cost + outer->cost +
-				 inner->rows * cpu_tuple_cost * SCAN_FACTOR +
+	tree->cost = build_cost(inner) + outer->cost +
 				 outer->rows * cpu_operator_cost * SCAN_FACTOR +
 				 pairs_cost(proposal, tree, pairs);
 	if (bytes_of(inner) > get_hash_memory_limit())
@@ -410,7 +425,57 @@ make_lookup(SqProposal *proposal, int index)
 	return tree;
 }
 
+/* ---- Several processes ---- */
+
+int
+sq_fdw_native_workers(const SqNativeTree *tree)
+{
+	for (; tree->outer != NULL; tree = tree->outer)
+		/* which inner rows have no match, no process knows */
+		if (tree->join == SQ_JOIN_RIGHT || tree->join == SQ_JOIN_FULL)
+			return 0;
+	if (!sq_fdw_is_stream(tree->rel) || tree->rel->partial_pathlist == NIL)
+		return 0;
+	return ((Path *) linitial(tree->rel->partial_pathlist))->parallel_workers;
+}
+
+Cost
+sq_fdw_native_share(const SqNativeTree *tree, double processes)
+{
+	Cost build = 0;
+
+	if (tree->outer == NULL)
+		return tree->cost / processes;
+	if (tree->method == SQ_METHOD_HASH)
+		build = build_cost(tree->inner);
+	return sq_fdw_native_share(tree->outer, processes) + build +
+		   (tree->cost - build - tree->outer->cost) / processes;
+}
+
 /* ---- Paths of joins ---- */
+
+/* A path of a part of the rows, for each of several processes. */
+static void
+add_shared_path(SqProposal *proposal, const SqNativeTree *tree)
+{
+	RelOptInfo *joinrel = proposal->joinrel;
+	int workers = sq_fdw_native_workers(tree);
+	double processes = workers + 1;
+	double rows = clamp_row_est(tree->rows / processes);
+	ForeignPath *path;
+
+	if (workers == 0 || !joinrel->consider_parallel)
+		return;
+	path = SQ_CREATE_JOIN_PATH(
+		proposal->root, joinrel, rows,
+		sq_fdw_native_cost(tree->startup + SQ_CONNECT_COST),
+		sq_fdw_native_cost(sq_fdw_native_share(tree, processes) +
+						   SQ_CONNECT_COST + output_cost(joinrel, rows)),
+		list_make2(makeInteger(SQ_PLAN_NATIVE), (void *) tree));
+	path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+	add_partial_path(joinrel, (Path *) path);
+}
 
 /* Keep a tree if it is the cheapest so far. */
 static void
@@ -431,13 +496,12 @@ propose(SqProposal *proposal, SqNativeTree *tree)
 	}
 	path = SQ_CREATE_JOIN_PATH(
 		proposal->root, joinrel, tree->rows, sq_fdw_native_cost(tree->startup),
-		sq_fdw_native_cost(tree->cost +
-						   tree->rows * (cpu_tuple_cost * OUTPUT_FACTOR +
-										 joinrel->reltarget->cost.per_tuple)),
+		sq_fdw_native_cost(tree->cost + output_cost(joinrel, tree->rows)),
 		list_make2(makeInteger(SQ_PLAN_NATIVE), tree));
 	/* what the statement sees of a table or topic is in its process alone */
 	path->path.parallel_safe = false;
 	add_path(joinrel, (Path *) path);
+	add_shared_path(proposal, tree);
 }
 
 static const char *

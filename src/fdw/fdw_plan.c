@@ -27,10 +27,8 @@
 #include "optimizer/restrictinfo.h"
 #include "utils/rel.h"
 
-/* Costs in the planner's units. A fetch is a round trip to a broker; a
- * process that joins a parallel scan connects first. */
-#define FETCH_COST   100.0
-#define CONNECT_COST 2000.0
+/* A round trip to a broker, in the planner's units. */
+#define FETCH_COST 100.0
 /* Fetching and decoding a record, in cpu_tuple_cost. */
 #define RECORD_FACTOR 2.0
 /* Records of a topic that nothing is known of. */
@@ -152,7 +150,7 @@ add_shared_path(PlannerInfo *root, RelOptInfo *baserel)
 	scan_cost(baserel, records / divisor, &startup, &total);
 	path = SQ_CREATE_SCAN_PATH(
 		root, baserel, clamp_row_est(baserel->rows / divisor),
-		startup + CONNECT_COST, total + CONNECT_COST, NULL, NIL);
+		startup + SQ_CONNECT_COST, total + SQ_CONNECT_COST, NULL, NIL);
 	path->path.parallel_aware = true;
 	path->path.parallel_workers = workers;
 	add_partial_path(baserel, (Path *) path);

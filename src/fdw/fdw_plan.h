@@ -9,6 +9,10 @@
 
 #include "fdw/fdw_kind.h"
 
+/* A process that joins a parallel scan connects first: some milliseconds, in
+ * the planner's units. */
+#define SQ_CONNECT_COST 2000.0
+
 /* fdw_exprs holds the seek clauses; there is nothing private but what all
  * kinds have. */
 extern void sq_fdw_stream_rel_size(PlannerInfo *root, RelOptInfo *baserel,

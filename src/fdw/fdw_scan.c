@@ -48,9 +48,8 @@ sq_fdw_attribute_set(List *list)
 	return result;
 }
 
-/* Does this process get the end offsets from the leader? */
-static bool
-is_worker_scan(ForeignScanState *node)
+bool
+sq_fdw_is_worker_scan(ForeignScanState *node)
 {
 	return IsParallelWorker() && node->ss.ps.plan->parallel_aware;
 }
@@ -92,7 +91,7 @@ begin_scan(ForeignScanState *node, int eflags)
 		return;
 	scan->filter = sq_fdw_filter_compile(scan->feed, plan->scan.scanrelid,
 										 plan->scan.plan.qual, &node->ss.ps);
-	if (!is_worker_scan(node))
+	if (!sq_fdw_is_worker_scan(node))
 		scan->topic =
 			sq_fdw_snapshot(node->ss.ps.state, scan->rel, scan->userid);
 }
@@ -186,6 +185,18 @@ start_partition(SqScan *scan)
 	}
 }
 
+static bool
+is_divided(const SqScan *scan)
+{
+	return scan->shared != NULL && scan->shared->divided;
+}
+
+bool
+sq_fdw_scan_continue(SqScan *scan)
+{
+	return is_divided(scan) && start_partition(scan);
+}
+
 bool
 sq_fdw_scan_start(SqScan *scan, ExprContext *econtext)
 {
@@ -193,7 +204,7 @@ sq_fdw_scan_start(SqScan *scan, ExprContext *econtext)
 	scan->started = true;
 	if (scan->filter != NULL)
 		sq_fdw_filter_restart(scan->filter);
-	if (scan->shared != NULL)
+	if (is_divided(scan))
 		return start_partition(scan);
 	sq_feed_start(scan->feed, scan->ranges, scan->nranges);
 	return scan->nranges > 0;
@@ -215,7 +226,7 @@ iterate_scan(ForeignScanState *node)
 	{
 		if (unlikely(!sq_feed_next(scan->feed)))
 		{
-			if (scan->shared == NULL || !start_partition(scan))
+			if (!sq_fdw_scan_continue(scan))
 				return slot;
 			continue;
 		}
@@ -249,21 +260,6 @@ end_scan(ForeignScanState *node)
 		sq_feed_stop(scan->feed);
 }
 
-void
-sq_fdw_shutdown_scan(ForeignScanState *node)
-{
-	SqScan *scan = node->fdw_state;
-
-	if (scan->shared == NULL)
-		return;
-	report_stats(scan);
-	if (IsParallelWorker())
-		return;
-	/* the shared memory goes away before EXPLAIN looks */
-	scan->feed->stats = sq_fdw_scan_stats(scan);
-	scan->shared = NULL;
-}
-
 SqFeedStats
 sq_fdw_scan_stats(const SqScan *scan)
 {
@@ -278,30 +274,24 @@ sq_fdw_scan_stats(const SqScan *scan)
 						 .waited = pg_atomic_read_u64(&shared->waited)};
 }
 
-/* ---- Parallel scan ---- */
+/* ---- Several processes ---- */
 
 Size
-sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt)
+sq_fdw_shared_scan_size(const SqTopicState *topic)
 {
-	SqScan *scan = node->fdw_state;
-
-	return add_size(
-		offsetof(SqSharedScan, watermarks),
-		mul_size(scan->topic->npartitions, sizeof(SqKafkaWatermark)));
+	return add_size(offsetof(SqSharedScan, watermarks),
+					mul_size(topic->npartitions, sizeof(SqKafkaWatermark)));
 }
 
 void
-sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
-					  void *coordinate)
+sq_fdw_share_scan(SqScan *scan, SqSharedScan *shared, bool divided)
 {
-	SqScan *scan = node->fdw_state;
-	SqSharedScan *shared = coordinate;
-
 	pg_atomic_init_u32(&shared->next, 0);
 	pg_atomic_init_u64(&shared->messages, 0);
 	pg_atomic_init_u64(&shared->bytes, 0);
 	pg_atomic_init_u64(&shared->decode_errors, 0);
 	pg_atomic_init_u64(&shared->waited, 0);
+	shared->divided = divided;
 	shared->npartitions = scan->topic->npartitions;
 	memcpy(shared->watermarks, scan->topic->watermarks,
 		   shared->npartitions * sizeof(SqKafkaWatermark));
@@ -309,25 +299,64 @@ sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
 }
 
 void
-sq_fdw_reinitialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
-						void *coordinate)
+sq_fdw_reshare_scan(SqScan *scan, SqSharedScan *shared)
 {
-	SqScan *scan = node->fdw_state;
-
-	scan->shared = coordinate;
-	pg_atomic_write_u32(&scan->shared->next, 0);
+	scan->shared = shared;
+	pg_atomic_write_u32(&shared->next, 0);
 }
 
 void
-sq_fdw_initialize_worker(ForeignScanState *node, shm_toc *toc, void *coordinate)
+sq_fdw_join_scan(SqScan *scan, SqSharedScan *shared)
 {
-	SqScan *scan = node->fdw_state;
 	SqTopicState *topic = palloc(sizeof(SqTopicState));
 
-	scan->shared = coordinate;
-	topic->npartitions = scan->shared->npartitions;
-	topic->watermarks = scan->shared->watermarks;
+	topic->npartitions = shared->npartitions;
+	topic->watermarks = shared->watermarks;
 	scan->topic = topic;
+	scan->shared = shared;
+}
+
+void
+sq_fdw_unshare_scan(SqScan *scan)
+{
+	if (scan->shared == NULL)
+		return;
+	report_stats(scan);
+	if (IsParallelWorker())
+		return;
+	/* the shared memory goes away before EXPLAIN looks */
+	scan->feed->stats = sq_fdw_scan_stats(scan);
+	scan->shared = NULL;
+}
+
+static Size
+estimate_dsm(ForeignScanState *node)
+{
+	return sq_fdw_shared_scan_size(((SqScan *) node->fdw_state)->topic);
+}
+
+static void
+initialize_dsm(ForeignScanState *node, void *coordinate)
+{
+	sq_fdw_share_scan(node->fdw_state, coordinate, true);
+}
+
+static void
+reinitialize_dsm(ForeignScanState *node, void *coordinate)
+{
+	sq_fdw_reshare_scan(node->fdw_state, coordinate);
+}
+
+static void
+initialize_worker(ForeignScanState *node, void *coordinate)
+{
+	sq_fdw_join_scan(node->fdw_state, coordinate);
+}
+
+static void
+shut_down(ForeignScanState *node)
+{
+	sq_fdw_unshare_scan(node->fdw_state);
 }
 
 const SqFdwKind sq_fdw_kind_stream = {
@@ -340,4 +369,9 @@ const SqFdwKind sq_fdw_kind_stream = {
 	.rescan = rescan,
 	.end = end_scan,
 	.explain = sq_fdw_explain_scan,
+	.estimate_dsm = estimate_dsm,
+	.initialize_dsm = initialize_dsm,
+	.reinitialize_dsm = reinitialize_dsm,
+	.initialize_worker = initialize_worker,
+	.shut_down = shut_down,
 };

@@ -18,13 +18,15 @@
 #include "port/atomics.h"
 
 /*
- * What the processes of a parallel scan share. The leader writes npartitions
- * and watermarks before workers start, nobody after; next is the partition to
- * claim next, taken by atomic increment, so each is read by one process; the
- * counters are added to when a process is through with a partition.
+ * What the processes of a parallel scan share. The leader writes npartitions,
+ * watermarks and divided before workers start, nobody after; next is the
+ * partition to claim next, taken by atomic increment, so each is read by one
+ * process; the counters are added to when a process is through with a
+ * partition.
  */
 typedef struct SqSharedScan
 {
+	bool divided; /* else every process reads all of it */
 	pg_atomic_uint32 next;
 	pg_atomic_uint64 messages;
 	pg_atomic_uint64 bytes;
@@ -70,18 +72,27 @@ extern void sq_fdw_scan_init(SqScan *scan, Relation relation, Oid userid,
 /* Start reading with the parameters as they are; false if nothing is to be
  * read. */
 extern bool sq_fdw_scan_start(SqScan *scan, ExprContext *econtext);
+/* After the end of what was started: another part, of a divided scan; false if
+ * there is none. */
+extern bool sq_fdw_scan_continue(SqScan *scan);
+/* Does this process get from the leader what is seen of relations? */
+extern bool sq_fdw_is_worker_scan(ForeignScanState *node);
 /* The set of an integer list. */
 extern Bitmapset *sq_fdw_attribute_set(List *list);
 
-/* PostgreSQL's callbacks that only streams have: tables are not shared. */
-extern void sq_fdw_shutdown_scan(ForeignScanState *node);
-extern Size sq_fdw_estimate_dsm(ForeignScanState *node, ParallelContext *pcxt);
-extern void sq_fdw_initialize_dsm(ForeignScanState *node, ParallelContext *pcxt,
-								  void *coordinate);
-extern void sq_fdw_reinitialize_dsm(ForeignScanState *node,
-									ParallelContext *pcxt, void *coordinate);
-extern void sq_fdw_initialize_worker(ForeignScanState *node, shm_toc *toc,
-									 void *coordinate);
+/* ---- Several processes ---- */
+
+/* Bytes to share a scan of this topic. */
+extern Size sq_fdw_shared_scan_size(const SqTopicState *topic);
+/* The leader: share the scan, and its partitions if it is divided. */
+extern void sq_fdw_share_scan(SqScan *scan, SqSharedScan *shared, bool divided);
+/* The leader, before a rescan. */
+extern void sq_fdw_reshare_scan(SqScan *scan, SqSharedScan *shared);
+/* A worker: take part. */
+extern void sq_fdw_join_scan(SqScan *scan, SqSharedScan *shared);
+/* Anybody, once done: what was read is added to what all have read; the leader
+ * then has all of it as his own. */
+extern void sq_fdw_unshare_scan(SqScan *scan);
 
 /* What all processes read for this scan, as far as known now. */
 extern SqFeedStats sq_fdw_scan_stats(const SqScan *scan);

@@ -116,6 +116,14 @@ sq_fdw_table_rel_size(PlannerInfo *root, RelOptInfo *baserel, Relation relation)
 
 /* ---- Paths ---- */
 
+/* Each of the leader alone: what he sees, workers wouldn't know. */
+static void
+add_path_of(RelOptInfo *baserel, ForeignPath *path)
+{
+	path->path.parallel_safe = false;
+	add_path(baserel, (Path *) path);
+}
+
 static void
 add_scan_path(PlannerInfo *root, RelOptInfo *baserel)
 {
@@ -126,9 +134,9 @@ add_scan_path(PlannerInfo *root, RelOptInfo *baserel)
 		Max(baserel->tuples, SQ_FEW_ROWS) * (cpu_tuple_cost + qual.per_tuple) +
 		baserel->rows * baserel->reltarget->cost.per_tuple;
 
-	add_path(baserel,
-			 (Path *) SQ_CREATE_SCAN_PATH(root, baserel, baserel->rows, startup,
-										  total, baserel->lateral_relids, NIL));
+	add_path_of(baserel,
+				SQ_CREATE_SCAN_PATH(root, baserel, baserel->rows, startup,
+									total, baserel->lateral_relids, NIL));
 }
 
 /* How many keys a lookup looks for. */
@@ -187,9 +195,9 @@ add_lookup_path(PlannerInfo *root, RelOptInfo *baserel, int index,
 	total = startup + keys * LOOKUP_COST +
 			found * (cpu_tuple_cost + qual.per_tuple) +
 			Min(rows, found) * baserel->reltarget->cost.per_tuple;
-	add_path(baserel, (Path *) SQ_CREATE_SCAN_PATH(
-						  root, baserel, Min(rows, found), startup, total,
-						  outer, list_make1(lookup)));
+	add_path_of(baserel,
+				SQ_CREATE_SCAN_PATH(root, baserel, Min(rows, found), startup,
+									total, outer, list_make1(lookup)));
 }
 
 static bool

@@ -3,7 +3,9 @@
  *		PostgreSQL's aggregates as the native executor's.
  *
  * Recognised by function; those that the executor has no state for, and those
- * of values that are distinct or in order, are the host's.
+ * of values that are distinct or in order, are the host's. Where PostgreSQL
+ * merges what several processes have, the result is a state of its own: for
+ * most the same value, for sums that are wider one that the host makes.
  *
  * Memory: the planner's. Locks: none.
  */
@@ -139,6 +141,31 @@ own_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
 	return find_aggregate(aggref, aggregate, result);
 }
 
+/* Have its state as result, which PostgreSQL merges; false if the executor's
+ * is another one. */
+static bool
+own_state(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
+		  SqColumn *result)
+{
+	switch (aggregate->kind)
+	{
+		case SQ_AGG_AVG_F:
+		case SQ_AGG_VAR_POP_F:
+		case SQ_AGG_VAR_SAMP_F:
+		case SQ_AGG_STDDEV_POP_F:
+		case SQ_AGG_STDDEV_SAMP_F:
+			return false;
+		case SQ_AGG_SUM_WIDE:
+		case SQ_AGG_AVG_WIDE:
+			aggregate->kind = SQ_AGG_STATE_WIDE;
+			aggregate->number = sq_fdw_translate_state(t, aggref);
+			*result = sq_fdw_native_type(aggref->aggtype, -1);
+			return true;
+		default:
+			return true;
+	}
+}
+
 /* One that PostgreSQL's transition functions compute. */
 static bool
 host_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
@@ -154,12 +181,14 @@ host_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate,
 static bool
 translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 {
+	bool partial = aggref->aggsplit == AGGSPLIT_INITIAL_SERIAL;
 	SqColumn result;
 	int nhosts;
 
 	*aggregate = (SqAggregate){.kind = SQ_AGG_COUNT};
-	if (aggref->aggsplit != AGGSPLIT_SIMPLE || aggref->agglevelsup != 0 ||
-		aggref->aggvariadic || aggref->aggkind != AGGKIND_NORMAL)
+	if ((aggref->aggsplit != AGGSPLIT_SIMPLE && !partial) ||
+		aggref->agglevelsup != 0 || aggref->aggvariadic ||
+		aggref->aggkind != AGGKIND_NORMAL)
 		return false;
 	if (aggref->aggfilter != NULL)
 	{
@@ -169,7 +198,8 @@ translate_aggregate(SqTranslation *t, Aggref *aggref, SqAggregate *aggregate)
 			return false;
 	}
 	nhosts = list_length(t->hosts);
-	if (!own_aggregate(t, aggref, aggregate, &result))
+	if (!own_aggregate(t, aggref, aggregate, &result) ||
+		(partial && !own_state(t, aggref, aggregate, &result)))
 	{
 		/* those of its argument are not needed */
 		t->hosts = list_truncate(t->hosts, nhosts);

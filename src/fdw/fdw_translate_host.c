@@ -151,3 +151,14 @@ sq_fdw_translate_host_aggregate(SqTranslation *t, Aggref *aggref)
 	t->aggregates = lappend(t->aggregates, rewrite_node(t, (Node *) own));
 	return list_length(t->aggregates) - 1;
 }
+
+int
+sq_fdw_translate_state(SqTranslation *t, Aggref *aggref)
+{
+	Aggref *own = copyObject(aggref);
+
+	own->aggfilter = NULL;
+	own->args = NIL;
+	t->aggregates = lappend(t->aggregates, list_make2(own, NIL));
+	return list_length(t->aggregates) - 1;
+}

@@ -133,8 +133,24 @@ typedef struct SqKeyedView
  */
 extern SqKeyedView *sq_keyed_view_open(const SqKeyedShape *shape, Oid userid,
 									   MemoryContext owner);
+
+/* A view, for another process: it may be open there for as long as it is open
+ * here when it is joined. */
+typedef struct SqKeyedShared
+{
+	int number;
+	uint64 sequence;
+	uint64 fingerprint[2];
+} SqKeyedShared;
+
+extern void sq_keyed_view_share(const SqKeyedView *view, SqKeyedShared *shared);
+/* The same state here. Throws 53400 as above, 55000 if the table's definition
+ * is another one. Closed when owner is reset. */
+extern SqKeyedView *sq_keyed_view_join(const SqKeyedShape *shape,
+									   const SqKeyedShared *shared,
+									   MemoryContext owner);
 /* Wait until the table has applied what its topic holds now; throws as
- * above. */
+ * sq_keyed_view_open. */
 extern void sq_keyed_wait(const SqKeyedShape *shape, Oid userid,
 						  int64 timeout_ms);
 /* Rows that the table has, or -1 if it is not there: for the planner. */

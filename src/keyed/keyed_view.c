@@ -142,16 +142,21 @@ peek_state(int number)
 }
 
 static void
-open_view(SqWaiting *waiting)
+throw_claims(void)
 {
-	if (sq_table_view_open(&waiting->view->view, sq_keyed_registry->arena,
-						   waiting->number, waiting->shape->layout,
-						   sq_keyed_reader()))
-		return;
 	ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					errmsg("a session cannot read more than %d tables of kind "
 						   "\"table\" at once",
 						   SQ_TABLE_CLAIMS)));
+}
+
+static void
+open_view(SqWaiting *waiting)
+{
+	if (!sq_table_view_open(&waiting->view->view, sq_keyed_registry->arena,
+							waiting->number, waiting->shape->layout,
+							sq_keyed_reader()))
+		throw_claims();
 }
 
 /* Look once: true if what is waited for is there. */
@@ -239,6 +244,46 @@ close_view(void *arg)
 	view->view.table = NULL;
 }
 
+/* One that is not open yet. */
+static SqKeyedView *
+make_view(const SqKeyedShape *shape, MemoryContext owner)
+{
+	SqKeyedView *view = MemoryContextAllocZero(owner, sizeof(SqKeyedView));
+
+	view->shape = shape;
+	view->callback.func = close_view;
+	view->callback.arg = view;
+	MemoryContextRegisterResetCallback(owner, &view->callback);
+	return view;
+}
+
+void
+sq_keyed_view_share(const SqKeyedView *view, SqKeyedShared *shared)
+{
+	shared->number = sq_table_view_number(&view->view);
+	shared->sequence = view->view.sequence;
+	memcpy(shared->fingerprint, view->shape->fingerprint,
+		   sizeof(shared->fingerprint));
+}
+
+SqKeyedView *
+sq_keyed_view_join(const SqKeyedShape *shape, const SqKeyedShared *shared,
+				   MemoryContext owner)
+{
+	SqKeyedView *view = make_view(shape, owner);
+
+	if (memcmp(shape->fingerprint, shared->fingerprint,
+			   sizeof(shared->fingerprint)) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" has changed while it was read",
+							   get_rel_name(shape->rel->relid))));
+	if (!sq_table_view_join(&view->view, sq_keyed_registry->arena,
+							shared->number, shape->layout, sq_keyed_reader(),
+							shared->sequence))
+		throw_claims();
+	return view;
+}
+
 SqKeyedView *
 sq_keyed_view_open(const SqKeyedShape *shape, Oid userid, MemoryContext owner)
 {
@@ -248,11 +293,7 @@ sq_keyed_view_open(const SqKeyedShape *shape, Oid userid, MemoryContext owner)
 	sq_keyed_require();
 	if (sq_read_consistency == SQ_CONSISTENCY_LATEST)
 		waiting.target = sq_feed_topic_state(shape->rel, userid);
-	view = MemoryContextAllocZero(owner, sizeof(SqKeyedView));
-	view->shape = shape;
-	view->callback.func = close_view;
-	view->callback.arg = view;
-	MemoryContextRegisterResetCallback(owner, &view->callback);
+	view = make_view(shape, owner);
 	waiting.view = view;
 	wait_until_there(&waiting, sq_table_wait);
 	return view;

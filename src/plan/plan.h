@@ -158,7 +158,9 @@ typedef enum SqAggregateKind
 	SQ_AGG_MAX_T,
 	SQ_AGG_AND, /* of BOOL */
 	SQ_AGG_OR,
-	SQ_AGG_HOST /* number: an aggregate that the host computes */
+	SQ_AGG_STATE_WIDE, /* of integers and NUMERIC: sum and number of values, as
+						* the host has the state of its aggregate number */
+	SQ_AGG_HOST        /* number: an aggregate that the host computes */
 } SqAggregateKind;
 
 #define SQ_AGG_KINDS (SQ_AGG_HOST + 1)

@@ -277,6 +277,7 @@ check_argument(const SqAggregate *aggregate)
 		case SQ_AGG_SUM_I:
 		case SQ_AGG_SUM_WIDE:
 		case SQ_AGG_AVG_WIDE:
+		case SQ_AGG_STATE_WIDE:
 		case SQ_AGG_MIN_I:
 		case SQ_AGG_MAX_I:
 			return arg != NULL && lane_of(arg->type) == 'i' &&
@@ -298,6 +299,7 @@ check_result(const SqPlan *plan, const SqAggregate *aggregate)
 	switch (aggregate->kind)
 	{
 		case SQ_AGG_HOST:
+		case SQ_AGG_STATE_WIDE:
 			return lane_of(type) != '?' && type != SQ_TYPE_TRUTH;
 		case SQ_AGG_SUM_WIDE:
 		case SQ_AGG_AVG_WIDE:
@@ -334,7 +336,7 @@ check_aggregates(SqCheck *check, const SqNode *node, bool *there)
 								  a->filter->type != SQ_TYPE_TRUTH))
 			return false;
 		if (!check_argument(a) || !check_result(plan, a) ||
-			(a->kind == SQ_AGG_HOST && a->number >= plan->nhost_aggs))
+			(a->kind >= SQ_AGG_STATE_WIDE && a->number >= plan->nhost_aggs))
 			return false;
 	}
 	return true;

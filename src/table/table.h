@@ -230,7 +230,14 @@ typedef struct SqTableView
 extern bool sq_table_view_open(SqTableView *view, SqTableArena *arena,
 							   int number, const SqTableLayout *layout,
 							   SqTableReader *reader);
+/* Claim the state that another slot's view has, which stays open meanwhile.
+ * False as above. */
+extern bool sq_table_view_join(SqTableView *view, SqTableArena *arena,
+							   int number, const SqTableLayout *layout,
+							   SqTableReader *reader, uint64 sequence);
 extern void sq_table_view_close(SqTableView *view);
+/* The number of the table that a view is of. */
+extern int sq_table_view_number(const SqTableView *view);
 
 /* The row of a key, or NULL. The cells are those of the key's columns. */
 extern const SqTableRow *sq_table_find(const SqTableView *view,

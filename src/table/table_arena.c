@@ -21,7 +21,9 @@
  *    reads all claims after publishing. In the one order of all these
  *    (sequentially consistent) operations, either the writer sees the claim,
  *    or the reader sees the newer number and claims that. So a version with
- *    born <= s < died of some claim s is never unlinked.
+ *    born <= s < died of some claim s is never unlinked. While one slot has
+ *    such a claim, another one may claim the same s (join): whichever of them
+ *    the writer sees holds the versions.
  *
  * 2. Epochs: what a reader is looking at this moment. Even what no claim sees
  *    may be stood upon by a reader on its way through a chain. So a reader
@@ -256,6 +258,14 @@ find_unused(const SqTableReader *reader)
 	return -1;
 }
 
+static void
+store_claim(SqTableReader *reader, int claim, uint64 sequence)
+{
+	SQ_STORE(&reader->claims[claim].sequence, sequence);
+	__atomic_fetch_or(&reader->used[claim / 64], UINT64CONST(1) << (claim % 64),
+					  __ATOMIC_SEQ_CST);
+}
+
 bool
 sq_table_view_open(SqTableView *view, SqTableArena *arena, int number,
 				   const SqTableLayout *layout, SqTableReader *reader)
@@ -270,12 +280,32 @@ sq_table_view_open(SqTableView *view, SqTableArena *arena, int number,
 	do
 	{
 		sequence = __atomic_load_n(&table->published, __ATOMIC_SEQ_CST);
-		SQ_STORE(&reader->claims[claim].sequence, sequence);
-		__atomic_fetch_or(&reader->used[claim / 64],
-						  UINT64CONST(1) << (claim % 64), __ATOMIC_SEQ_CST);
+		store_claim(reader, claim, sequence);
 	} while (__atomic_load_n(&table->published, __ATOMIC_SEQ_CST) != sequence);
 	*view = (SqTableView){arena, table, layout, reader, claim, sequence};
 	return true;
+}
+
+bool
+sq_table_view_join(SqTableView *view, SqTableArena *arena, int number,
+				   const SqTableLayout *layout, SqTableReader *reader,
+				   uint64 sequence)
+{
+	int claim = find_unused(reader);
+
+	if (claim < 0)
+		return false;
+	SQ_STORE(&reader->claims[claim].table, number);
+	store_claim(reader, claim, sequence);
+	*view = (SqTableView){
+		arena, sq_table_at(arena, number), layout, reader, claim, sequence};
+	return true;
+}
+
+int
+sq_table_view_number(const SqTableView *view)
+{
+	return view->table->number;
 }
 
 void

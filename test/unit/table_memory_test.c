@@ -603,6 +603,37 @@ test_claims(void)
 	close_bench(&bench);
 }
 
+/* Another slot sees what a view sees, also after that has gone. */
+static void
+test_join(void)
+{
+	Bench bench = open_bench(4 * MB, 2);
+	SqTableReader *reader = sq_table_reader_at(bench.arena, 1);
+	SqTableCell key = unit_word(1);
+	SqTableView first;
+	SqTableView second;
+	const SqTableRow *row;
+
+	put(&bench, 1, 1, 10);
+	sq_table_publish(bench.writer);
+	first = open_view(&bench);
+	put(&bench, 1, 2, 10);
+	sq_table_publish(bench.writer);
+	CHECK(sq_table_view_join(&second, bench.arena, sq_table_view_number(&first),
+							 bench.layout, reader, first.sequence));
+	sq_table_view_close(&first);
+	put(&bench, 1, 3, 10);
+	sq_table_publish(bench.writer);
+	CHECK_NAMED(sq_table_reclaim(bench.writer), "a version is kept");
+	row = sq_table_find(&second, &key);
+	CHECK(row != NULL &&
+		  sq_table_row_word(&bench.layout->columns[1], row) == 1);
+	sq_table_view_close(&second);
+	CHECK_NAMED(unit_settle(bench.writer), "nobody needs it any more");
+	CHECK(has_rows(&bench, 1, 1, 3));
+	close_bench(&bench);
+}
+
 int
 main(void)
 {
@@ -620,5 +651,6 @@ main(void)
 	test_collisions();
 	test_two_tables();
 	test_claims();
+	test_join();
 	return unit_end();
 }
