@@ -130,6 +130,28 @@ SELECT q, na_check(q) FROM unnest(ARRAY[
 	'SELECT count(*) FROM $ WHERE EXISTS (SELECT 1)',
 	'SELECT 1 FROM $ HAVING count(*) > 3',
 	'SELECT count(*) FROM $ a JOIN $ b ON a.id = b.id']) AS q;
+-- groups and joins of types without kernels: equal by bytes, or by PostgreSQL alone
+CREATE TYPE na_mood AS ENUM ('a', 'ab', 'b');
+SELECT q, na_check(q) FROM unnest(ARRAY[
+	'SELECT u, count(*), sum(i) FROM $ GROUP BY u',
+	'SELECT u * 1.50, z::time, count(*) FROM $ GROUP BY 1, 2',
+	'SELECT (CASE WHEN t IN (''a'', ''ab'', ''b'') THEN t END)::na_mood, count(*) FROM $ GROUP BY 1',
+	'SELECT part::oid, u, min(id) FROM $ GROUP BY 1, 2 HAVING count(u) > 3',
+	'SELECT DISTINCT u, c::name FROM $',
+	'SELECT DISTINCT g, i + s FROM $ WHERE id > 5 AND s < 100 AND i < 100 ORDER BY 1, 2',
+	'SELECT DISTINCT a.g FROM $ a JOIN $ b ON a.u = b.u ORDER BY 1 LIMIT 3',
+	'SELECT DISTINCT sum(s) FROM $ GROUP BY g',
+	'SELECT DISTINCT ON (g) g FROM $ ORDER BY g, id',
+	'SELECT count(*) FROM (SELECT DISTINCT g, ok FROM $) x',
+	'SELECT DISTINCT row_number() OVER () FROM $',
+	'SELECT g, u FROM $ WHERE id < 60 UNION SELECT g, u FROM $ WHERE id < 90',
+	'SELECT d - date ''2026-01-01'', z - timestamptz ''2026-01-01'', count(*) FROM $ GROUP BY 1, 2',
+	'SELECT a.id, b.id FROM $ a JOIN $ b ON a.u = b.u AND a.id < 40 AND b.id < 40',
+	'SELECT a.id, b.u FROM $ a LEFT JOIN $ b ON a.u * 2 = b.u AND b.id < 20',
+	'SELECT count(*) FROM $ a FULL JOIN $ b ON a.z::time = b.z::time AND a.u = b.u',
+	'SELECT id FROM $ a WHERE NOT EXISTS (SELECT FROM $ b WHERE b.u = a.u + 0.00 AND b.i = a.i)',
+	'SELECT a.id FROM $ a JOIN $ b ON a.u = b.m AND b.id < 20',
+	'SELECT a.id FROM $ a JOIN $ b ON a.u > b.u AND a.id < 20 AND b.id < 20']) AS q;
 SET plan_cache_mode = force_generic_plan;
 PREPARE na_p(int, text, timestamptz) AS SELECT count(*), sum(s) FROM na_s
 	WHERE i > $1 OR t = $2 OR z = $3;
@@ -170,6 +192,8 @@ SELECT na_files('SELECT id, t, count(o), count(v), count(u) FROM na_s_groups GRO
 -- ... with aggregates of PostgreSQL's
 SELECT na_check('SELECT id, t, sum(u), array_agg(v), count(DISTINCT o) FROM $_groups GROUP BY id, t');
 SELECT na_check('SELECT id % 7, string_agg(t, '','' ORDER BY id), sum(DISTINCT u), count(DISTINCT o) FROM $_groups GROUP BY id % 7');
+SELECT na_check('SELECT u, o, count(*), max(u) FROM $_groups GROUP BY u, o');
+SELECT na_files('SELECT u, o, count(*), max(u) FROM na_s_groups GROUP BY u, o');
 SELECT na_files('SELECT id, t, sum(u), array_agg(v), count(DISTINCT o) FROM na_s_groups GROUP BY id, t');
 RESET work_mem;
 RESET hash_mem_multiplier;
@@ -198,6 +222,7 @@ ALTER FOREIGN TABLE na_s OPTIONS (SET on_error 'ignore');
 SELECT count(*) = (SELECT count(*) FROM na_heap WHERE g IS NULL) AS same, sum(g) FROM na_s;
 DROP SERVER native_aggregate CASCADE;
 DROP TABLE na_heap, na_heap_groups, na_aggregates, na_groups, na_conditions;
+DROP TYPE na_mood;
 DROP ROLE na_user;
 DROP AGGREGATE na_first(text), na_append(anycompatible);
 DROP FUNCTION na_keep(text, text);

@@ -467,7 +467,7 @@ init_store(SqAggregation *agg)
 
 	for (int k = 0; k < node->nkeys; k++)
 	{
-		SqType type = node->keys[k]->type;
+		SqType type = node->images[k]->type;
 
 		templates[k].type = sq_type_is_float(type) ? SQ_TYPE_INT8 : type;
 		slots[k] = -1;
@@ -488,7 +488,7 @@ sq_exec_aggregate(SqExec *exec, const SqNode *node)
 	int words = SQ_BITMAP_WORDS(exec->options.capacity);
 
 	sq_exec_init(&agg->op, exec, node, &ops);
-	sq_exec_keys_init(&agg->keys, exec, node->keys, node->nkeys);
+	sq_exec_keys_init(&agg->keys, exec, node->keys, node->images, node->nkeys);
 	init_runs(agg);
 	init_store(agg);
 	agg->hashes = palloc(words * 64 * sizeof(uint64));

@@ -75,7 +75,7 @@ sq_exec_build_create(SqOperator *op)
 	build->op = op;
 	build->keeps_nulls =
 		node->join == SQ_JOIN_RIGHT || node->join == SQ_JOIN_FULL;
-	sq_exec_keys_init(&build->keys, exec, node->inner_keys, node->nkeys);
+	sq_exec_keys_init(&build->keys, exec, node->inner_keys, NULL, node->nkeys);
 	for (int k = 0; k < node->nkeys; k++)
 	{
 		SqType type = node->inner_keys[k]->type;

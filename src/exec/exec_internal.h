@@ -88,15 +88,17 @@ typedef struct SqKeys
 {
 	SqExec *exec;
 	int count;
-	SqExpr *const *exprs;
 	SqProgram **programs;
-	const SqColumn **values; /* as computed */
-	const SqColumn **images; /* the same, or columns of our own */
-	SqColumn **own;          /* NULL: the image is the value */
+	SqProgram **image_programs; /* by key; NULL: the value has an image */
+	const SqColumn **values;    /* as computed */
+	const SqColumn **images;    /* the same, or of the other program, or columns
+								 * of our own */
+	SqColumn **own;             /* NULL: it is one of the others */
 } SqKeys;
 
+/* images: NULL, or the expressions' own or others. */
 extern void sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs,
-							  int count);
+							  SqExpr *const *images, int count);
 extern void sq_exec_keys_restart(SqKeys *keys);
 /* Compute values and images for the rows of mask up to *limit. */
 extern void sq_exec_keys_run(SqKeys *keys, const SqFrame *frame,

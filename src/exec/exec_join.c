@@ -763,7 +763,7 @@ sq_exec_join(SqExec *exec, const SqNode *node)
 	SqJoin *join = palloc0(sizeof(SqJoin));
 
 	sq_exec_init(&join->op, exec, node, &ops);
-	sq_exec_keys_init(&join->keys, exec, node->keys, node->nkeys);
+	sq_exec_keys_init(&join->keys, exec, node->keys, NULL, node->nkeys);
 	join->conditions =
 		sq_exec_compile(exec, node->conditions, node->nconditions);
 	make_arrays(join);

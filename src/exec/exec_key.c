@@ -3,7 +3,8 @@
  *		What rows are found by.
  *
  * Values of the same key may differ in bytes: -0 and 0, char(n) with more or
- * fewer spaces. Their images don't; for all other types a value is its own.
+ * fewer spaces. Their images don't; a DATUM's is an expression of the plan, for
+ * all other types a value is its own.
  *
  * Memory: palloc'd at creation. Locks: none.
  */
@@ -20,15 +21,16 @@ has_image(SqType type)
 }
 
 void
-sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs, int count)
+sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs,
+				  SqExpr *const *images, int count)
 {
 	keys->exec = exec;
 	keys->count = count;
-	keys->exprs = exprs;
 	keys->programs = sq_exec_compile(exec, exprs, count);
 	keys->values = palloc0(Max(count, 1) * sizeof(SqColumn *));
 	keys->images = palloc0(Max(count, 1) * sizeof(SqColumn *));
 	keys->own = palloc0(Max(count, 1) * sizeof(SqColumn *));
+	keys->image_programs = palloc0(Max(count, 1) * sizeof(SqProgram *));
 	for (int k = 0; k < count; k++)
 	{
 		SqColumn template = {.type = sq_type_is_float(exprs[k]->type)
@@ -37,6 +39,9 @@ sq_exec_keys_init(SqKeys *keys, SqExec *exec, SqExpr *const *exprs, int count)
 
 		if (has_image(exprs[k]->type))
 			keys->own[k] = sq_column_create(&template, exec->options.capacity);
+		if (images != NULL && images[k]->type != exprs[k]->type)
+			keys->image_programs[k] =
+				sq_expr_compile(images[k], exec->options.capacity, exec->host);
 	}
 }
 
@@ -44,7 +49,11 @@ void
 sq_exec_keys_restart(SqKeys *keys)
 {
 	for (int k = 0; k < keys->count; k++)
+	{
 		sq_expr_restart(keys->programs[k]);
+		if (keys->image_programs[k] != NULL)
+			sq_expr_restart(keys->image_programs[k]);
+	}
 }
 
 static void
@@ -76,6 +85,9 @@ sq_exec_keys_run(SqKeys *keys, const SqFrame *frame, const uint64 *mask,
 		keys->values[k] = sq_expr_run(keys->programs[k], frame, mask, limit,
 									  &keys->exec->fault);
 		keys->images[k] = keys->values[k];
+		if (keys->image_programs[k] != NULL)
+			keys->images[k] = sq_expr_run(keys->image_programs[k], frame, mask,
+										  limit, &keys->exec->fault);
 		if (keys->own[k] == NULL)
 			continue;
 		make_image(keys->values[k], keys->own[k], mask, *limit);

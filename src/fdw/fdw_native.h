@@ -157,6 +157,12 @@ extern int sq_fdw_translation_column(SqTranslation *t, const Var *var);
  * nor its host can compute it for a row. */
 extern SqExpr *sq_fdw_translate_value(SqTranslation *t, Node *node);
 extern SqExpr *sq_fdw_translate_condition(SqTranslation *t, Node *node);
+/* What a value's type has no kernel for, as bytes that are equal where the
+ * values are; NULL if there are none. */
+extern SqExpr *sq_fdw_translate_image(SqTranslation *t, Node *node);
+/* The equality by which a clause finds rows (sq_plan_is_equality), perhaps of
+ * images; NULL if it is none. */
+extern SqExpr *sq_fdw_translate_equality(SqTranslation *t, Node *clause);
 /* The number of the host's expression, or -1. */
 extern int sq_fdw_translate_host(SqTranslation *t, Node *node);
 /* The number of the host's aggregate, or -1. */

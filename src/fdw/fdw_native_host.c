@@ -99,7 +99,7 @@ host_numeric(SqHost *host, int128 sum, int scale, int64 count)
 	return (int64) value;
 }
 
-/* Only relations have slots of Datums. */
+/* Slots of Datums are those of relations, and of what a plan gives. */
 static size_t
 host_datum_size(SqHost *host, int slot, int64 datum)
 {

@@ -42,6 +42,7 @@ typedef struct SqNativePath
 	List *tlist;        /* of the foreign scan's rows */
 	List *output;       /* slots of its entries */
 	PathTarget *target; /* of groups: what is asked for */
+	List *clause;       /* of groups: what is grouped by */
 	List *having;
 	List *shown; /* of SqShown */
 } SqNativePath;
@@ -126,8 +127,8 @@ add_keys(SqNativePath *native, SqNode *node, const SqNativeTree *tree)
 	foreach (cell, tree->equalities)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		SqExpr *equality = sq_fdw_translate_condition(native->translation,
-													  (Node *) rinfo->clause);
+		SqExpr *equality = sq_fdw_translate_equality(native->translation,
+													 (Node *) rinfo->clause);
 		bool inner_left =
 			bms_overlap(rinfo->left_relids, tree->inner->rel->relids);
 
@@ -208,6 +209,8 @@ used_slots(const SqTranslation *t, const SqNode *node)
 		note_slots(t, node->keys[k], &used);
 		if (node->inner_keys != NULL)
 			note_slots(t, node->inner_keys[k], &used);
+		if (node->images != NULL)
+			note_slots(t, node->images[k], &used);
 	}
 	for (int a = 0; a < node->naggregates; a++)
 	{
@@ -381,12 +384,15 @@ add_key(SqNativePath *native, SqNode *node, Expr *expr, Index sortgroup)
 {
 	SqTranslation *t = native->translation;
 	SqExpr *key = sq_fdw_translate_value(t, (Node *) expr);
+	SqExpr *image = key;
 	Oid collation = exprCollation((Node *) expr);
 	int slot;
 
 	if (key == NULL)
 		return false;
-	if (key->type == SQ_TYPE_DATUM ||
+	if (key->type == SQ_TYPE_DATUM)
+		image = sq_fdw_translate_image(t, (Node *) expr);
+	if (image == NULL ||
 		(key->type == SQ_TYPE_NUMERIC && key->kind == SQ_EXPR_PARAM) ||
 		(OidIsValid(collation) && !get_collation_isdeterministic(collation)))
 	{
@@ -400,7 +406,9 @@ add_key(SqNativePath *native, SqNode *node, Expr *expr, Index sortgroup)
 	node->keys = repalloc(node->keys, (node->nkeys + 1) * sizeof(SqExpr *));
 	node->key_slots =
 		repalloc(node->key_slots, (node->nkeys + 1) * sizeof(int));
+	node->images = repalloc(node->images, (node->nkeys + 1) * sizeof(SqExpr *));
 	node->keys[node->nkeys] = key;
+	node->images[node->nkeys] = image;
 	node->key_slots[node->nkeys++] = slot;
 	add_output(native, expr, sortgroup, slot);
 	return true;
@@ -459,16 +467,16 @@ add_aggregates(SqNativePath *native, SqNode *node, Node *expr)
 }
 
 static bool
-translate_groups(PlannerInfo *root, SqNativePath *native, SqNode *node)
+translate_groups(SqNativePath *native, SqNode *node)
 {
 	PathTarget *target = native->target;
-	List *group_clause = root->parse->groupClause;
 	List *others = NIL;
 	List *keys = NIL;
 	ListCell *cell;
 	int i = 0;
 
 	node->keys = palloc(sizeof(SqExpr *));
+	node->images = palloc(sizeof(SqExpr *));
 	node->key_slots = palloc(sizeof(int));
 	node->aggregates = palloc(sizeof(SqAggregate));
 	foreach (cell, target->exprs)
@@ -477,7 +485,7 @@ translate_groups(PlannerInfo *root, SqNativePath *native, SqNode *node)
 		Index sortgroup = get_pathtarget_sortgroupref(target, i++);
 
 		if (sortgroup != 0 &&
-			get_sortgroupref_clause_noerr(sortgroup, group_clause) != NULL)
+			get_sortgroupref_clause_noerr(sortgroup, native->clause) != NULL)
 		{
 			if (!add_key(native, node, expr, sortgroup))
 				return false;
@@ -501,25 +509,23 @@ add_row_slots(SqNode *node)
 		node->slots[node->nslots++] = node->aggregates[a].slot;
 }
 
-/* Groups of a tree's rows; NULL if a part of it is not native, and why. */
-static SqNativePath *
-plan_groups(PlannerInfo *root, const SqNativeTree *tree, PathTarget *target,
-			List *having, double groups, const char **reason)
+/* Groups of a tree's rows, by its clause and target; false if a part of it is
+ * not native, and why. */
+static bool
+plan_groups(SqNativePath *native, const SqNativeTree *tree, double groups,
+			const char **reason)
 {
-	SqNativePath *native = begin_plan(root, tree);
 	SqNode *aggregate =
 		make_node(SQ_NODE_AGGREGATE, groups, make_tree(native, tree));
 
-	native->target = target;
-	native->having = having;
-	if (!translate_groups(root, native, aggregate))
+	if (!translate_groups(native, aggregate))
 	{
 		*reason = native->translation->reason;
-		return NULL;
+		return false;
 	}
 	add_row_slots(aggregate);
 	end_plan(native, aggregate);
-	return native;
+	return true;
 }
 
 /* ---- Paths of groups ---- */
@@ -539,10 +545,9 @@ check_groups(PlannerInfo *root, RelOptInfo *input)
 }
 
 static double
-count_groups(PlannerInfo *root, double rows)
+count_groups(PlannerInfo *root, List *clause, double rows)
 {
-	List *exprs = get_sortgrouplist_exprs(root->parse->groupClause,
-										  root->processed_tlist);
+	List *exprs = get_sortgrouplist_exprs(clause, root->processed_tlist);
 
 	if (exprs == NIL)
 		return 1;
@@ -564,35 +569,31 @@ groups_cost(double rows, const SqNativePath *native)
 
 /* A path of groups; cost is that of all rows having gone into them. */
 static ForeignPath *
-make_groups_path(PlannerInfo *root, RelOptInfo *output, SqNativePath *native,
-				 double rows, Cost cost)
+make_groups_path(RelOptInfo *output, SqNativePath *native, double rows,
+				 Cost cost)
 {
 	double groups = native->plan->root->rows;
 
 	return SQ_CREATE_UPPER_PATH(
-		root, output, native->target, rows, sq_fdw_native_cost(cost),
+		native->root, output, native->target, rows, sq_fdw_native_cost(cost),
 		sq_fdw_native_cost(cost + groups * cpu_tuple_cost),
 		list_make2(makeInteger(SQ_PLAN_NATIVE), native));
 }
 
 static void
-add_groups_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output,
-				List *having)
+add_groups_path(SqNativePath *native, const SqNativeTree *tree,
+				RelOptInfo *output)
 {
 	SqFdwRel *state = output->fdw_private;
-	double groups = count_groups(root, tree->rows);
-	SqNativePath *native =
-		plan_groups(root, tree, root->upper_targets[UPPERREL_GROUP_AGG], having,
-					groups, &state->reason);
+	double groups = count_groups(native->root, native->clause, tree->rows);
+	double selectivity = clauselist_selectivity(native->root, native->having, 0,
+												JOIN_INNER, NULL);
 	ForeignPath *path;
 
-	if (native == NULL)
+	if (!plan_groups(native, tree, groups, &state->reason))
 		return;
-	path = make_groups_path(
-		root, output, native,
-		clamp_row_est(
-			groups * clauselist_selectivity(root, having, 0, JOIN_INNER, NULL)),
-		tree->cost + groups_cost(tree->rows, native));
+	path = make_groups_path(output, native, clamp_row_est(groups * selectivity),
+							tree->cost + groups_cost(tree->rows, native));
 	/* as for joins */
 	path->path.parallel_safe = false;
 	add_path(output, (Path *) path);
@@ -601,22 +602,20 @@ add_groups_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output,
 /* A path of the groups of a part of the rows, for each of several processes.
  * PostgreSQL merges their states. */
 static void
-add_shared_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output)
+add_shared_path(SqNativePath *native, const SqNativeTree *tree,
+				RelOptInfo *output)
 {
 	SqFdwRel *state = output->fdw_private;
 	int workers = sq_fdw_native_workers(tree);
 	double processes = workers + 1;
 	double rows = tree->rows / processes;
-	SqNativePath *native;
+	double groups = count_groups(native->root, native->clause, rows);
 	ForeignPath *path;
 
-	if (workers == 0 || !output->consider_parallel)
+	if (workers == 0 || !output->consider_parallel ||
+		!plan_groups(native, tree, groups, &state->reason))
 		return;
-	native = plan_groups(root, tree, output->reltarget, NIL,
-						 count_groups(root, rows), &state->reason);
-	if (native == NULL)
-		return;
-	path = make_groups_path(root, output, native, native->plan->root->rows,
+	path = make_groups_path(output, native, groups,
 							sq_fdw_native_share(tree, processes) +
 								groups_cost(rows, native) + SQ_CONNECT_COST);
 	path->path.parallel_aware = true;
@@ -624,14 +623,26 @@ add_shared_path(PlannerInfo *root, const SqNativeTree *tree, RelOptInfo *output)
 	add_partial_path(output, (Path *) path);
 }
 
+/* SELECT DISTINCT of what nothing was done with yet is like groups. */
+static bool
+is_plain_distinct(const Query *parse)
+{
+	return !parse->hasDistinctOn && !parse->hasAggs && !parse->hasWindowFuncs &&
+		   !parse->hasTargetSRFs && parse->groupClause == NIL &&
+		   parse->groupingSets == NIL && parse->havingQual == NULL;
+}
+
 void
 sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 						  RelOptInfo *input, RelOptInfo *output, void *extra)
 {
 	const SqNativeTree *tree;
+	SqNativePath *native;
 	SqFdwRel *state;
 
-	if ((stage != UPPERREL_GROUP_AGG && stage != UPPERREL_PARTIAL_GROUP_AGG) ||
+	if ((stage != UPPERREL_GROUP_AGG && stage != UPPERREL_PARTIAL_GROUP_AGG &&
+		 stage != UPPERREL_DISTINCT) ||
+		(stage == UPPERREL_DISTINCT && !is_plain_distinct(root->parse)) ||
 		input->fdwroutine == NULL)
 		return;
 	tree = sq_fdw_native_tree(root, input);
@@ -642,11 +653,20 @@ sq_fdw_native_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 	state->reason = check_groups(root, input);
 	if (state->reason != NULL)
 		return;
+	native = begin_plan(root, tree);
+	native->clause = root->parse->groupClause;
 	if (stage == UPPERREL_PARTIAL_GROUP_AGG)
-		add_shared_path(root, tree, output);
+	{
+		native->target = output->reltarget;
+		add_shared_path(native, tree, output);
+		return;
+	}
+	native->target = root->upper_targets[stage];
+	if (stage == UPPERREL_DISTINCT)
+		native->clause = root->parse->distinctClause;
 	else
-		add_groups_path(root, tree, output,
-						(List *) ((GroupPathExtraData *) extra)->havingQual);
+		native->having = (List *) ((GroupPathExtraData *) extra)->havingQual;
+	add_groups_path(native, tree, output);
 }
 
 /* ---- Plan ---- */

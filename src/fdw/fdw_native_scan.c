@@ -212,6 +212,18 @@ sq_fdw_native_start(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
+/* What is made by the plan itself has the types of the scan's rows. */
+static void
+find_attributes(ForeignScanState *node, SqNativeState *state)
+{
+	TupleDesc desc = node->ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+
+	for (int c = 0; c < state->noutput; c++)
+		if (state->output[c] >= 0 &&
+			state->slot_attributes[state->output[c]] == NULL)
+			state->slot_attributes[state->output[c]] = TupleDescAttr(desc, c);
+}
+
 static void
 begin_native(ForeignScanState *node, int eflags)
 {
@@ -225,6 +237,7 @@ begin_native(ForeignScanState *node, int eflags)
 	read_plan(state, plan);
 	for (int r = 0; r < state->nrelations; r++)
 		begin_relation(node, state, r, explain_only);
+	find_attributes(node, state);
 	if (explain_only)
 		return;
 	state->params = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);

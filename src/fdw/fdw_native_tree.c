@@ -264,7 +264,6 @@ equality_of(SqProposal *proposal, RestrictInfo *rinfo)
 {
 	Relids outer = proposal->outer->rel->relids;
 	Relids inner = proposal->inner->rel->relids;
-	SqExpr *expr;
 
 	if (!is_opclause(rinfo->clause) || rinfo->right_relids == NULL ||
 		rinfo->left_relids == NULL)
@@ -274,9 +273,8 @@ equality_of(SqProposal *proposal, RestrictInfo *rinfo)
 		!(bms_is_subset(rinfo->left_relids, inner) &&
 		  bms_is_subset(rinfo->right_relids, outer)))
 		return NULL;
-	expr = sq_fdw_translate_condition(proposal->translation,
-									  (Node *) rinfo->clause);
-	return expr != NULL && sq_plan_is_equality(expr) ? expr : NULL;
+	return sq_fdw_translate_equality(proposal->translation,
+									 (Node *) rinfo->clause);
 }
 
 static SqNativeTree *

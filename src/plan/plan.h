@@ -231,6 +231,9 @@ typedef struct SqNode
 	SqExpr **keys;
 	SqExpr **inner_keys; /* HASH: of the same lanes */
 	int *key_slots;      /* AGGREGATE: of the results */
+	/* AGGREGATE: what tells the groups apart: the keys, or of a DATUM bytes
+	 * that are equal where it is */
+	SqExpr **images;
 
 	int naggregates;
 	SqAggregate *aggregates;

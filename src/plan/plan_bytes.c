@@ -221,6 +221,18 @@ pass_aggregates(SqStream *s, SqNode *node)
 	}
 }
 
+/* As many expressions as there are keys, or none: NULL. */
+static SqExpr **
+pass_by_key(SqStream *s, const SqNode *node, SqExpr **exprs)
+{
+	int count = exprs != NULL ? node->nkeys : 0;
+
+	exprs = pass_exprs(s, &count, exprs);
+	if (count != 0 && count != node->nkeys)
+		s->failed = true;
+	return count > 0 ? exprs : NULL;
+}
+
 static SqNode *
 pass_node(SqStream *s, SqNode *node)
 {
@@ -243,12 +255,8 @@ pass_node(SqStream *s, SqNode *node)
 	PASS_ENUM(s, node->method, SQ_METHOD_LOOKUP + 1);
 	pass_number(s, &node->index, SQ_PLAN_SLOTS);
 	node->keys = pass_exprs(s, &node->nkeys, node->keys);
-	keys = node->inner_keys != NULL ? node->nkeys : 0;
-	node->inner_keys = pass_exprs(s, &keys, node->inner_keys);
-	if (keys != 0 && keys != node->nkeys)
-		s->failed = true;
-	if (s->reading && keys == 0)
-		node->inner_keys = NULL;
+	node->inner_keys = pass_by_key(s, node, node->inner_keys);
+	node->images = pass_by_key(s, node, node->images);
 	keys = node->key_slots != NULL ? node->nkeys : 0;
 	node->key_slots = pass_slots(s, &keys, node->key_slots);
 	if (keys != 0 && keys != node->nkeys)

@@ -348,6 +348,8 @@ check_aggregate(SqCheck *check, const SqNode *node, bool *there)
 	const SqPlan *plan = check->plan;
 
 	if (!check_exprs(plan, node->keys, node->nkeys, there, false) ||
+		(node->nkeys > 0 && node->images == NULL) ||
+		!check_exprs(plan, node->images, node->nkeys, there, false) ||
 		!check_aggregates(check, node, there))
 		return false;
 	memset(there, 0, plan->nslots * sizeof(bool));
@@ -358,7 +360,10 @@ check_aggregate(SqCheck *check, const SqNode *node, bool *there)
 		if (node->key_slots[k] >= plan->nslots ||
 			plan->slots[node->key_slots[k]].type != key->type ||
 			plan->slots[node->key_slots[k]].scale != key->scale ||
-			key->type == SQ_TYPE_DATUM)
+			(node->images[k]->type != key->type &&
+			 (key->type != SQ_TYPE_DATUM ||
+			  node->images[k]->type != SQ_TYPE_BYTEA)) ||
+			node->images[k]->type == SQ_TYPE_DATUM)
 			return false;
 		there[node->key_slots[k]] = true;
 	}

@@ -456,6 +456,7 @@ group_plan(bool by_number)
 	node->kind = SQ_NODE_AGGREGATE;
 	node->nkeys = by_number;
 	node->keys = key_exprs(0, by_number);
+	node->images = node->keys;
 	node->key_slots = exec_slots(3, 1);
 	node->outer = exec_scan(0, 1);
 	node->naggregates = 3;
