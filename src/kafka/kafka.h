@@ -25,10 +25,20 @@ typedef struct SqKafkaProperty
 	const char *value;
 } SqKafkaProperty;
 
+/* Who reads records: whoever is faster of those that can, our own Fetch
+ * requests, or librdkafka. */
+typedef enum SqKafkaReaderKind
+{
+	SQ_KAFKA_READER_AUTO,
+	SQ_KAFKA_READER_WIRE,
+	SQ_KAFKA_READER_LIBRDKAFKA
+} SqKafkaReaderKind;
+
 typedef struct SqKafkaConfig
 {
 	int count;
 	const SqKafkaProperty *properties;
+	SqKafkaReaderKind reader;
 } SqKafkaConfig;
 
 /* What a property is to us; flags. */

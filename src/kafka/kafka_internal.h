@@ -16,7 +16,8 @@
 struct rd_kafka_s;
 struct rd_kafka_message_s;
 
-typedef struct SqKafkaSet SqKafkaSet;
+typedef struct SqKafkaMessageSet SqKafkaMessageSet;
+typedef struct SqKafkaWire SqKafkaWire;
 
 /*
  * A client. rk is shared: the owner and every call under way hold a
@@ -33,13 +34,17 @@ struct SqKafkaClient
 	int property_count;
 	char *brokers; /* bootstrap.servers, for messages */
 
-	/* For the reader's flow control; fixed once made. */
+	/* Our own connections; NULL: librdkafka reads. */
+	SqKafkaWire *wire;
+	SqKafkaReaderKind reader; /* as asked for */
+
+	/* For librdkafka's flow control; fixed once made. */
 	int64 queue_records;   /* queued.min.messages */
 	int64 queue_bytes;     /* queued.max.messages.kbytes, in bytes */
 	bool sleeps_when_full; /* librdkafka before 2.2 */
 
 	/* The owner's alone: sets to use again. */
-	SqKafkaSet *spare_sets;
+	SqKafkaMessageSet *spare_sets;
 	int spare_count;
 	char *told; /* what sq_kafka_client_complaint handed out */
 
@@ -126,10 +131,27 @@ extern bool sq_kafka_flow_observe(SqKafkaFlow *flow, size_t length, int taken);
 
 /* ---- kafka_set.c ---- */
 
+/* A record set of either way to read. */
+typedef struct SqKafkaSet SqKafkaSet;
+
+typedef struct SqKafkaSetOps
+{
+	/* as sq_kafka_set_headers and sq_kafka_set_release */
+	const SqHeader *(*headers)(SqKafkaSet *set, int record, int *count);
+	void (*release)(SqKafkaSet *set);
+} SqKafkaSetOps;
+
 struct SqKafkaSet
 {
 	SqRecordSet base; /* what others see; must be first */
-	SqKafkaSet *next;
+	const SqKafkaSetOps *ops;
+};
+
+/* One of librdkafka's messages. */
+struct SqKafkaMessageSet
+{
+	SqKafkaSet base; /* must be first */
+	SqKafkaMessageSet *next;
 	SqKafkaClient *client;
 	int capacity;
 	SqRecord *records;
@@ -139,11 +161,76 @@ struct SqKafkaSet
 };
 
 /* An empty set with room for this many records; NULL without memory. */
-extern SqKafkaSet *sq_kafka_set_take(SqKafkaClient *client, int capacity);
+extern SqKafkaMessageSet *sq_kafka_set_take(SqKafkaClient *client,
+											int capacity);
 /* Take over the message as the next record. */
-extern void sq_kafka_set_add(SqKafkaSet *set,
+extern void sq_kafka_set_add(SqKafkaMessageSet *set,
 							 struct rd_kafka_message_s *message);
 /* Free the spare sets of a client. */
 extern void sq_kafka_set_free_spares(SqKafkaClient *client);
+
+/* ---- kafka_place.c ---- */
+
+/* How far a partition was read. */
+typedef struct SqKafkaPlace
+{
+	int32 id;
+	int64 position;                 /* what is before it is done with */
+	const SqKafkaRange *range;      /* the one being read, or NULL */
+	const SqKafkaRange *ranges_end; /* behind the last one of the partition */
+} SqKafkaPlace;
+
+/* Starts as zeros. */
+typedef struct SqKafkaPlaces
+{
+	SqKafkaRange *ranges;
+	SqKafkaPlace *places; /* by number of the partition */
+	int count;
+	int unfinished; /* partitions with ranges left */
+} SqKafkaPlaces;
+
+/* Take a copy of the ranges and give each partition its part. */
+extern SqStatus sq_kafka_places_assign(SqKafkaPlaces *places,
+									   const SqKafkaRange *ranges, int count,
+									   SqError *error);
+/* Everything before this offset is done with, of a partition with a range.
+ * True if it has another range now, or none any more. */
+extern bool sq_kafka_place_advance(SqKafkaPlaces *places, SqKafkaPlace *place,
+								   int64 position);
+/* What was to be read there is gone: SQ_ERROR. */
+extern SqStatus sq_kafka_error_deleted(SqError *error, const char *topic,
+									   const SqKafkaPlace *place);
+extern void sq_kafka_places_free(SqKafkaPlaces *places);
+
+/* ---- The two ways to read ---- */
+
+/* What a reader reads by: as the door's functions of the same names. */
+typedef struct SqKafkaSource SqKafkaSource;
+
+typedef struct SqKafkaSourceOps
+{
+	SqStatus (*assign)(SqKafkaSource *source, const SqKafkaRange *ranges,
+					   int count, SqError *error);
+	SqStatus (*next)(SqKafkaSource *source, SqRecordSet **set, SqError *error);
+	int (*fd)(const SqKafkaSource *source);
+	int (*progress)(const SqKafkaSource *source, SqKafkaProgress *progress,
+					int max);
+	bool (*close)(SqKafkaSource *source);
+} SqKafkaSourceOps;
+
+struct SqKafkaSource
+{
+	const SqKafkaSourceOps *ops;
+	bool unspoken; /* the last error: only librdkafka can read this */
+};
+
+/* By librdkafka's consumer (kafka_consume.c). */
+extern SqKafkaSource *sq_kafka_consume_open(SqKafkaClient *client,
+											const char *topic, int max_records,
+											SqError *error);
+/* By Fetch requests of our own (kafka_fetch.c). */
+extern SqKafkaSource *sq_kafka_fetch_open(SqKafkaClient *client,
+										  const char *topic, int max_records,
+										  SqError *error);
 
 #endif

@@ -16,8 +16,13 @@
 /* How many sets wait in a client: the one in hand and the next. */
 #define MAX_SPARES 2
 
+static const SqHeader *headers_of(SqKafkaSet *base, int record, int *count);
+static void release(SqKafkaSet *base);
+
+static const SqKafkaSetOps ops = {headers_of, release};
+
 static void
-free_set(SqKafkaSet *set)
+free_set(SqKafkaMessageSet *set)
 {
 	free(set->records);
 	free(set->messages);
@@ -26,7 +31,7 @@ free_set(SqKafkaSet *set)
 }
 
 static bool
-make_room(SqKafkaSet *set, int capacity)
+make_room(SqKafkaMessageSet *set, int capacity)
 {
 	SqRecord *records;
 	rd_kafka_message_t **messages;
@@ -45,10 +50,10 @@ make_room(SqKafkaSet *set, int capacity)
 	return true;
 }
 
-SqKafkaSet *
+SqKafkaMessageSet *
 sq_kafka_set_take(SqKafkaClient *client, int capacity)
 {
-	SqKafkaSet *set = client->spare_sets;
+	SqKafkaMessageSet *set = client->spare_sets;
 
 	if (set != NULL)
 	{
@@ -56,7 +61,7 @@ sq_kafka_set_take(SqKafkaClient *client, int capacity)
 		client->spare_count--;
 	}
 	else
-		set = calloc(1, sizeof(SqKafkaSet));
+		set = calloc(1, sizeof(SqKafkaMessageSet));
 	if (set == NULL)
 		return NULL;
 	if (!make_room(set, capacity))
@@ -65,7 +70,7 @@ sq_kafka_set_take(SqKafkaClient *client, int capacity)
 		return NULL;
 	}
 	set->client = client;
-	set->base = (SqRecordSet){.records = set->records};
+	set->base = (SqKafkaSet){.base = {.records = set->records}, .ops = &ops};
 	return set;
 }
 
@@ -84,9 +89,9 @@ timestamp_type_of(rd_kafka_timestamp_type_t type)
 }
 
 void
-sq_kafka_set_add(SqKafkaSet *set, rd_kafka_message_t *message)
+sq_kafka_set_add(SqKafkaMessageSet *set, rd_kafka_message_t *message)
 {
-	int i = set->base.count++;
+	int i = set->base.base.count++;
 	SqRecord *record = &set->records[i];
 	rd_kafka_timestamp_type_t type;
 
@@ -97,18 +102,18 @@ sq_kafka_set_add(SqKafkaSet *set, rd_kafka_message_t *message)
 	record->partition = message->partition;
 	record->key = (SqSlice){message->key, message->key_len};
 	record->value = (SqSlice){message->payload, message->len};
-	set->base.bytes += message->key_len + message->len;
+	set->base.base.bytes += message->key_len + message->len;
 }
 
-void
-sq_kafka_set_release(SqRecordSet *base)
+static void
+release(SqKafkaSet *base)
 {
-	SqKafkaSet *set = (SqKafkaSet *) base;
+	SqKafkaMessageSet *set = (SqKafkaMessageSet *) base;
 	SqKafkaClient *client = set->client;
 
-	for (int i = 0; i < base->count; i++)
+	for (int i = 0; i < base->base.count; i++)
 		rd_kafka_message_destroy(set->messages[i]);
-	base->count = 0;
+	base->base.count = 0;
 	if (client->spare_count >= MAX_SPARES)
 	{
 		free_set(set);
@@ -122,7 +127,7 @@ sq_kafka_set_release(SqRecordSet *base)
 void
 sq_kafka_set_free_spares(SqKafkaClient *client)
 {
-	SqKafkaSet *set;
+	SqKafkaMessageSet *set;
 
 	while ((set = client->spare_sets) != NULL)
 	{
@@ -135,7 +140,7 @@ sq_kafka_set_free_spares(SqKafkaClient *client)
 /* Have room for this many headers. Without memory there is no way on: a header
  * must not be lost silently, and the door has no error here. */
 static void
-make_header_room(SqKafkaSet *set, int count)
+make_header_room(SqKafkaMessageSet *set, int count)
 {
 	if (count <= set->header_capacity)
 		return;
@@ -146,10 +151,10 @@ make_header_room(SqKafkaSet *set, int count)
 	set->header_capacity = count;
 }
 
-const SqHeader *
-sq_kafka_set_headers(SqRecordSet *base, int record, int *count)
+static const SqHeader *
+headers_of(SqKafkaSet *base, int record, int *count)
 {
-	SqKafkaSet *set = (SqKafkaSet *) base;
+	SqKafkaMessageSet *set = (SqKafkaMessageSet *) base;
 	rd_kafka_headers_t *headers;
 	const char *name;
 	const void *value;
@@ -165,4 +170,22 @@ sq_kafka_set_headers(SqRecordSet *base, int record, int *count)
 			   RD_KAFKA_RESP_ERR_NO_ERROR)
 		set->headers[(*count)++] = (SqHeader){name, {value, length}};
 	return *count > 0 ? set->headers : NULL;
+}
+
+/* ---- Sets of either kind ---- */
+
+const SqHeader *
+sq_kafka_set_headers(SqRecordSet *base, int record, int *count)
+{
+	SqKafkaSet *set = (SqKafkaSet *) base;
+
+	return set->ops->headers(set, record, count);
+}
+
+void
+sq_kafka_set_release(SqRecordSet *base)
+{
+	SqKafkaSet *set = (SqKafkaSet *) base;
+
+	set->ops->release(set);
 }
