@@ -200,9 +200,27 @@ explain_seek(ForeignScanState *node, const SqScan *scan, ExplainState *es)
 	ExplainPropertyText("Seek Cond", condition, es);
 }
 
+/* By whom, and why by librdkafka if not because it was asked for. */
+static void
+explain_reader(const SqScan *scan, ExplainState *es)
+{
+	char reason[256];
+	Oid mapping;
+	SqKafkaConfig config =
+		sq_feed_server_config(scan->rel->serverid, scan->userid, &mapping);
+	SqKafkaReaderKind kind =
+		sq_kafka_config_reader(&config, reason, sizeof(reason));
+	const char *name = kind == SQ_KAFKA_READER_WIRE ? "wire" : "librdkafka";
+
+	if (kind != SQ_KAFKA_READER_WIRE && reason[0] != '\0')
+		name = psprintf("%s (wire does not speak %s)", name, reason);
+	ExplainPropertyText("Reader", name, es);
+}
+
 void
 sq_fdw_explain_reading(const SqScan *scan, ExplainState *es)
 {
+	explain_reader(scan, es);
 	if (!es->analyze)
 	{
 		explain_constants(scan, es);

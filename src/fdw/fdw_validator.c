@@ -78,7 +78,7 @@ streamsql_fdw_validator(PG_FUNCTION_ARGS)
 			sq_feed_option_wrapper(options);
 			break;
 		case ForeignServerRelationId:
-			check_properties(sq_feed_option_server(options));
+			check_properties(sq_feed_option_server(options).properties);
 			break;
 		case UserMappingRelationId:
 			check_properties(sq_feed_option_mapping(options));

@@ -5,7 +5,7 @@
  * An option is a row of the array "options": the catalog whose objects have
  * it, its name, and the function that parses its value into the struct of that
  * level. Servers and user mappings have one row each without a name, since
- * their options are librdkafka's properties and librdkafka knows them. What
+ * most of their options are librdkafka's properties and librdkafka knows them. What
  * options of one object mean together is checked after all were parsed.
  *
  * Words are matched exactly, as COPY matches its formats, but for on_error and
@@ -165,10 +165,23 @@ add_property(const char *option, const char *value, List **properties)
 	return property;
 }
 
+static const SqWord readers[] = {
+	{"auto", SQ_KAFKA_READER_AUTO},
+	{"wire", SQ_KAFKA_READER_WIRE},
+	{"librdkafka", SQ_KAFKA_READER_LIBRDKAFKA},
+};
+
+static void
+parse_reader(const char *name, const char *value, void *into)
+{
+	((SqServerOptions *) into)->reader = PARSE_WORD(name, value, readers);
+}
+
 static void
 parse_server(const char *name, const char *value, void *into)
 {
-	SqServerOption *property = add_property(name, value, into);
+	SqServerOption *property =
+		add_property(name, value, &((SqServerOptions *) into)->properties);
 
 	if (property->flags & SQ_PROPERTY_SECRET)
 		ereport(ERROR,
@@ -530,6 +543,7 @@ check_column(const SqColumnOptions *column)
 /* ---- The table ---- */
 
 static const SqOption options[] = {
+	{ForeignServerRelationId, "reader", parse_reader},
 	{ForeignServerRelationId, NULL, parse_server},
 	{UserMappingRelationId, NULL, parse_mapping},
 	{ForeignTableRelationId, "topic", parse_topic},
@@ -626,14 +640,14 @@ parse_options(Oid catalog, List *definitions, void *into)
 	}
 }
 
-List *
+SqServerOptions
 sq_feed_option_server(List *definitions)
 {
-	List *properties = NIL;
+	SqServerOptions server = {0};
 
-	parse_options(ForeignServerRelationId, definitions, &properties);
-	check_server(properties);
-	return properties;
+	parse_options(ForeignServerRelationId, definitions, &server);
+	check_server(server.properties);
+	return server;
 }
 
 List *

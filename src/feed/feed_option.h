@@ -30,6 +30,12 @@ typedef struct SqServerOption
 	int flags; /* SQ_PROPERTY_... */
 } SqServerOption;
 
+typedef struct SqServerOptions
+{
+	List *properties; /* of SqServerOption */
+	SqKafkaReaderKind reader;
+} SqServerOptions;
+
 typedef struct SqTableOptions
 {
 	const char *topic;
@@ -53,9 +59,10 @@ typedef struct SqColumnOptions
 	bool index;
 } SqColumnOptions;
 
-/* Lists of SqServerOption, by no means checked for the rights of anybody: the
- * validator does that once, when somebody sets them. */
-extern List *sq_feed_option_server(List *options);
+/* Properties are by no means checked for the rights of anybody: the validator
+ * does that once, when somebody sets them. */
+extern SqServerOptions sq_feed_option_server(List *options);
+/* A list of SqServerOption. */
 extern List *sq_feed_option_mapping(List *options);
 extern SqTableOptions sq_feed_option_table(List *options);
 extern SqColumnOptions sq_feed_option_column(List *options);

@@ -449,21 +449,23 @@ is_overridden(const SqServerOption *property, List *mapping)
 SqKafkaConfig
 sq_feed_server_config(Oid serverid, Oid userid, Oid *umid)
 {
-	List *server = sq_feed_option_server(GetForeignServer(serverid)->options);
+	SqServerOptions server =
+		sq_feed_option_server(GetForeignServer(serverid)->options);
 	List *mapping = NIL;
 	List *options = NIL;
 	SqKafkaProperty *properties;
-	SqKafkaConfig config = {0};
+	SqKafkaConfig config = {.reader = server.reader};
 	ListCell *cell;
 
 	*umid = InvalidOid;
 	if (find_mapping(serverid, userid, umid, &options) ||
 		find_mapping(serverid, InvalidOid, umid, &options))
 		mapping = sq_feed_option_mapping(options);
-	properties = palloc((list_length(server) + list_length(mapping)) *
-						sizeof(SqKafkaProperty));
+	properties =
+		palloc((list_length(server.properties) + list_length(mapping)) *
+			   sizeof(SqKafkaProperty));
 	config.properties = properties;
-	foreach (cell, server)
+	foreach (cell, server.properties)
 	{
 		const SqServerOption *property = lfirst(cell);
 

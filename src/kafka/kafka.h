@@ -47,6 +47,12 @@ typedef struct SqKafkaConfig
 #define SQ_PROPERTY_FILE   0x04 /* reads a file of the server */
 #define SQ_PROPERTY_CODE   0x08 /* runs or loads code */
 
+/* Who reads with this configuration, WIRE or LIBRDKAFKA, without opening
+ * anything; where it is not what was asked for or best, why in reason, a short
+ * text ("sasl.mechanisms OAUTHBEARER"), else "". */
+extern SqKafkaReaderKind sq_kafka_config_reader(const SqKafkaConfig *config,
+												char *reason, size_t size);
+
 /*
  * The property behind an option name (each '.' written '_'), in *name as
  * librdkafka spells it (static memory) and its flags. An unknown name is an

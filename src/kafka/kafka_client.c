@@ -18,7 +18,7 @@
  */
 #include <librdkafka/rdkafka.h>
 
-#include "kafka/kafka_internal.h"
+#include "kafka/kafka_wire.h"
 
 #include <signal.h>
 
@@ -215,6 +215,14 @@ sq_kafka_client_complaint(SqKafkaClient *client)
 }
 
 void
+sq_kafka_client_complain(SqKafkaClient *client, const char *complaint)
+{
+	pthread_mutex_lock(&client->lock);
+	keep_complaint(client, complaint, true);
+	pthread_mutex_unlock(&client->lock);
+}
+
+void
 sq_kafka_client_forget(SqKafkaClient *client)
 {
 	sq_kafka_client_serve(client);
@@ -278,6 +286,7 @@ static void
 free_client(SqKafkaClient *client)
 {
 	sq_kafka_set_free_spares(client);
+	sq_kafka_wire_free(client->wire);
 	for (int i = 0; i < client->property_count; i++)
 	{
 		free((void *) client->properties[i].name);
@@ -480,10 +489,9 @@ make_handle(rd_kafka_conf_t *conf, char *reason, size_t size)
 }
 
 SqKafkaClient *
-sq_kafka_client_create(const SqKafkaProperty *properties, int count,
-					   SqError *error)
+sq_kafka_client_create(const SqKafkaConfig *config, SqError *error)
 {
-	SqKafkaClient *client = make_shell(properties, count);
+	SqKafkaClient *client = make_shell(config->properties, config->count);
 	rd_kafka_conf_t *conf;
 	char reason[512];
 
@@ -492,6 +500,7 @@ sq_kafka_client_create(const SqKafkaProperty *properties, int count,
 		sq_kafka_error_memory(error);
 		return NULL;
 	}
+	client->reader = config->reader;
 	conf = make_conf(client, error);
 	if (conf == NULL)
 	{

@@ -68,11 +68,14 @@ extern bool sq_kafka_property_exists(const char *name);
 
 /* Make a client that is in no pool yet; takes a copy of the properties, which
  * are sorted by name. NULL and an error if librdkafka refuses. */
-extern SqKafkaClient *sq_kafka_client_create(const SqKafkaProperty *properties,
-											 int count, SqError *error);
+extern SqKafkaClient *sq_kafka_client_create(const SqKafkaConfig *config,
+											 SqError *error);
 /* Has this topic been seen to exist; it has. From any thread. */
 extern bool sq_kafka_client_knows(SqKafkaClient *client, const char *topic);
 extern void sq_kafka_client_learn(SqKafkaClient *client, const char *topic);
+/* A trouble of our own connections becomes the last complaint. */
+extern void sq_kafka_client_complain(SqKafkaClient *client,
+									 const char *complaint);
 /* Forget faults and complaints of an earlier owner. */
 extern void sq_kafka_client_forget(SqKafkaClient *client);
 extern SqKafkaClient *sq_kafka_client_hold(SqKafkaClient *client);

@@ -26,26 +26,27 @@ compare_properties(const void *a, const void *b)
 }
 
 static bool
-same_properties(const SqKafkaClient *client, const SqKafkaProperty *properties,
-				int count)
+same_config(const SqKafkaClient *client, const SqKafkaConfig *config)
 {
-	if (client->property_count != count)
+	if (client->property_count != config->count ||
+		client->reader != config->reader)
 		return false;
-	for (int i = 0; i < count; i++)
-		if (compare_properties(&client->properties[i], &properties[i]) != 0)
+	for (int i = 0; i < config->count; i++)
+		if (compare_properties(&client->properties[i],
+							   &config->properties[i]) != 0)
 			return false;
 	return true;
 }
 
 /* Take an idle client with this configuration out of the list, or NULL. */
 static SqKafkaClient *
-take_idle(const SqKafkaProperty *properties, int count)
+take_idle(const SqKafkaConfig *config)
 {
 	for (SqKafkaClient **link = &idle; *link != NULL; link = &(*link)->next)
 	{
 		SqKafkaClient *client = *link;
 
-		if (!same_properties(client, properties, count))
+		if (!same_config(client, config))
 			continue;
 		*link = client->next;
 		client->next = NULL;
@@ -79,18 +80,18 @@ SqKafkaClient *
 sq_kafka_client_acquire(const SqKafkaConfig *config, SqError *error)
 {
 	SqKafkaProperty *sorted = calloc(config->count + 1, sizeof(*sorted));
+	SqKafkaConfig key = {.properties = sorted, .reader = config->reader};
 	SqKafkaClient *client;
-	int count;
 
 	if (sorted == NULL)
 	{
 		sq_kafka_error_memory(error);
 		return NULL;
 	}
-	count = sort_properties(config, sorted);
-	client = take_idle(sorted, count);
+	key.count = sort_properties(config, sorted);
+	client = take_idle(&key);
 	if (client == NULL)
-		client = sq_kafka_client_create(sorted, count, error);
+		client = sq_kafka_client_create(&key, error);
 	free(sorted);
 	return client;
 }

@@ -3,12 +3,12 @@
  *		Readers: one of the two ways to read, and from one to the other.
  *
  * Records come by librdkafka's consumer (kafka_consume.c) or by Fetch requests
- * of our own. Where the choice is open and a broker has something that only
+ * of our own (kafka_fetch.c). Where the choice is open and a broker has something that only
  * librdkafka reads, what is left of the ranges goes to it in mid reading.
  *
  * Memory: malloc; owned by whoever opened the reader. Locks: none.
  */
-#include "kafka/kafka_internal.h"
+#include "kafka/kafka_wire.h"
 
 struct SqKafkaReader
 {
@@ -21,9 +21,53 @@ struct SqKafkaReader
 	SqKafkaRange *ranges;
 };
 
+SqKafkaReaderKind
+sq_kafka_config_reader(const SqKafkaConfig *config, char *reason, size_t size)
+{
+	reason[0] = '\0';
+	if (config->reader == SQ_KAFKA_READER_LIBRDKAFKA)
+		return SQ_KAFKA_READER_LIBRDKAFKA;
+	if (sq_kafka_settings_speak(config, reason, size) ||
+		config->reader == SQ_KAFKA_READER_WIRE)
+		return SQ_KAFKA_READER_WIRE;
+	return SQ_KAFKA_READER_LIBRDKAFKA;
+}
+
+/* Our own connections of the reader's client; they stay with it. */
+static bool
+make_wire(SqKafkaClient *client, const SqKafkaConfig *config, SqError *error)
+{
+	char reason[256];
+
+	if (client->wire != NULL)
+		return true;
+	if (!sq_kafka_settings_speak(config, reason, sizeof(reason)))
+	{
+		sq_error_set(error, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 "reader \"wire\" cannot be used with this server");
+		sq_error_detail(error, "It does not speak: %s.", reason);
+		return false;
+	}
+	client->wire = sq_kafka_wire_create(client, config, error);
+	return client->wire != NULL;
+}
+
 static SqKafkaSource *
 open_source(SqKafkaReader *reader, SqError *error)
 {
+	SqKafkaClient *client = reader->client;
+	SqKafkaConfig config = {client->property_count, client->properties,
+							client->reader};
+	char reason[256];
+
+	if (sq_kafka_config_reader(&config, reason, sizeof(reason)) ==
+		SQ_KAFKA_READER_WIRE)
+	{
+		if (!make_wire(client, &config, error))
+			return NULL;
+		return sq_kafka_fetch_open(client, reader->topic, reader->max_records,
+								   error);
+	}
 	return sq_kafka_consume_open(reader->client, reader->topic,
 								 reader->max_records, error);
 }
