@@ -12,6 +12,12 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # Is there a file that matches?
 file() { compgen -G "$1" >/dev/null; }
 
+# Has libsasl2 this plugin?
+plugin() { file "/usr/lib/*/sasl2/lib$1.so*" || file "/usr/lib*/sasl2/lib$1.so*"; }
+
+# Is there this program of administrators?
+admin() { have "$1" || file "/usr/sbin/$1"; }
+
 # What is missing, as Debian's package names.
 missing()
 {
@@ -30,6 +36,10 @@ missing()
 		file "/usr/local/include/librdkafka/rdkafka.h" || echo librdkafka-dev
 	file "$include/simdjson.h" || file "/usr/local/include/simdjson.h" ||
 		echo libsimdjson-dev
+	file "$include/openssl/ssl.h" || echo libssl-dev
+	file "$include/sasl/sasl.h" || echo libsasl2-dev
+	plugin scram || echo libsasl2-modules
+	plugin gssapiv2 || echo libsasl2-modules-gssapi-mit
 	have prove || echo perl
 	# BROKER=kafka needs Java for the demo too
 	[ "$1" = test ] || [ "${BROKER:-}" = kafka ] || return 0
@@ -42,6 +52,10 @@ missing()
 	file '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*' ||
 		echo libclang-rt-dev
 	have python3 || echo python3
+	have openssl || echo openssl
+	have kinit || echo krb5-user
+	admin krb5kdc || echo krb5-kdc
+	admin kadmin.local || echo krb5-admin-server
 	perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
 	have pg_prove || echo libtap-parser-sourcehandler-pgtap-perl
 	[ -n "$major" ] && file "$("$config" --sharedir)/extension/pgtap.control" ||

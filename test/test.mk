@@ -1,6 +1,6 @@
 # test.mk: building and running the tests. See test/README.md.
 
-BROKER_BINS = build/bin/mock_broker build/bin/fill
+BROKER_BINS = build/bin/mock_broker build/bin/fill build/bin/wire
 
 # Pure rooms, compiled without a server, for unit tests and fuzzers.
 PURE_C   = $(filter-out %_datum.c,$(wildcard src/base/*.c src/batch/*.c \
@@ -14,7 +14,7 @@ FRONTEND    = -DFRONTEND -D_GNU_SOURCE -Isrc -Itest/unit \
               -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
               -fno-omit-frame-pointer
-FRONTEND_LIBS = -L$(PG_LIBDIR) -lpgcommon -lpgport -lsimdjson -lrdkafka \
+FRONTEND_LIBS = -L$(PG_LIBDIR) -lpgcommon -lpgport -lsimdjson -lrdkafka -lssl -lcrypto -lsasl2 -lz -lsnappy -llz4 -lzstd \
                 -lstdc++ -lpthread -lm
 
 PURE_OBJS  = $(PURE_C:src/%.c=build/pure/%.o) $(PURE_CXX:src/%.cpp=build/pure/%.o)
@@ -24,6 +24,10 @@ UNIT_TESTS = $(patsubst test/unit/%.c,build/unit/%,$(wildcard test/unit/*_test.c
 build/bin/%: test/broker/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -Wall -Wextra -Wshadow -o $@ $< -lrdkafka
+
+build/bin/wire: test/broker/wire.c $(KAFKA_OBJS) build/pure/base/base_error.o
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(FRONTEND) $(SANITIZE) -o $@ $^ $(FRONTEND_LIBS)
 
 build/pure/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -361,7 +361,7 @@ next_batch(SqKafkaRecords *cursor, bool *unspoken, SqError *error)
 			return SQ_ERROR;
 		cursor->at += size;
 		if (!begin_aborted(cursor, batch_end(batch, size) - 1))
-			return sq_kafka_error_memory(error);
+			return sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
 		if (!is_passed_over(cursor, batch, size))
 			return open_batch(cursor, batch, size, error);
 		cursor->position = Max(cursor->position, batch_end(batch, size));

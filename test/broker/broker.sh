@@ -4,9 +4,12 @@
 # Starts a broker of KIND mock or kafka with its files in DIR, waits until it
 # answers, and leaves in DIR: env (to be sourced: STREAMSQL_BOOTSTRAP and, for
 # the mock, STREAMSQL_CONTROL), pid, log. KEY=VALUE are lines of Kafka's
-# server.properties. The broker ends with `stop`, or with the shell that
-# started it (BROKER_PARENT, else the parent of this script). fetch gets Kafka's
-# jars into build/kafka; without Java that is a line of warning, in CI an error.
+# server.properties, but for two keys: listener=NAME:PROTOCOL adds a listener
+# on a free port of localhost, which env has as STREAMSQL_LISTENER_NAME, and
+# scram=… is a user for kafka-storage format --add-scram. KAFKA_JAVA has more
+# options of Java. The broker ends with `stop`, or with the shell that started
+# it (BROKER_PARENT, else the parent of this script). fetch gets Kafka's jars
+# into build/kafka; without Java that is a line of warning, in CI an error.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 
@@ -90,16 +93,41 @@ run_java()
 		-cp "$root/build/kafka/libs/*" "$@"
 }
 
+# The listeners that are asked for, as lines "NAME PROTOCOL PORT" in
+# $dir/listeners; a restart has the same ports.
+choose_listeners()
+{
+	local key
+	[ ! -f "$dir/listeners" ] || return 0
+	for key in "$@"; do
+		[[ $key == listener=* ]] || continue
+		key=${key#listener=}
+		echo "${key%%:*} ${key#*:} $(free_port)"
+	done >"$dir/listeners"
+}
+
 write_properties()
 {
-	local port=$1 controller=$2
+	local port=$1 controller=$2 listeners advertised map key
+	local name protocol number
 	shift 2
+	advertised=PLAINTEXT://127.0.0.1:$port
+	listeners=$advertised,CONTROLLER://127.0.0.1:$controller
+	map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+	choose_listeners "$@"
+	while read -r name protocol number; do
+		listeners+=,$name://127.0.0.1:$number
+		advertised+=,$name://localhost:$number
+		map+=,$name:$protocol
+	done <"$dir/listeners"
 	cat >"$dir/server.properties" <<-EOF
 	process.roles=broker,controller
 	node.id=1
 	controller.quorum.voters=1@127.0.0.1:$controller
-	listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-	advertised.listeners=PLAINTEXT://127.0.0.1:$port
+	listeners=$listeners
+	advertised.listeners=$advertised
+	listener.security.protocol.map=$map
+	inter.broker.listener.name=PLAINTEXT
 	controller.listener.names=CONTROLLER
 	log.dirs=$dir/data
 	log.retention.ms=-1
@@ -113,12 +141,15 @@ write_properties()
 	group.initial.rebalance.delay.ms=0
 	message.max.bytes=20000000
 	EOF
-	printf '%s\n' "$@" >>"$dir/server.properties"
+	for key in "$@"; do
+		[[ $key == listener=* || $key == scram=* ]] || echo "$key"
+	done >>"$dir/server.properties"
 }
 
 start_kafka()
 {
-	local port controller id
+	local port controller id key
+	local -a users=()
 	fetch_kafka
 	mkdir -p "$dir/tmp"
 	port=${KAFKA_PORT:-$(free_port)}
@@ -127,18 +158,26 @@ start_kafka()
 	write_properties "$port" "$controller" "$@"
 	if [ ! -f "$dir/formatted" ]; then
 		# a cluster id is 16 bytes in base64url; a dash ahead is an option
+		for key in "$@"; do
+			[[ $key != scram=* ]] || users+=(--add-scram "${key#scram=}")
+		done
 		id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
 		run_java kafka.tools.StorageTool format -t "A${id:1}" \
-			-c "$dir/server.properties" >"$dir/log" 2>&1 ||
+			-c "$dir/server.properties" "${users[@]}" >"$dir/log" 2>&1 ||
 			fail "cannot format Kafka's storage"
 		touch "$dir/formatted"
 	fi
+	# shellcheck disable=SC2086
 	setsid java -Xmx"${KAFKA_HEAP:-768m}" -XX:+UseSerialGC -XX:-UsePerfData \
-		-Djava.io.tmpdir="$dir/tmp" -cp "$root/build/kafka/libs/*" \
+		${KAFKA_JAVA:-} -Djava.io.tmpdir="$dir/tmp" -cp "$root/build/kafka/libs/*" \
 		kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
 	disown
-	echo "export STREAMSQL_BOOTSTRAP=127.0.0.1:$port" >"$dir/env"
+	{
+		echo "export STREAMSQL_BOOTSTRAP=127.0.0.1:$port"
+		sed -E 's/^(\w+) .* (\w+)$/export STREAMSQL_LISTENER_\1=localhost:\2/' \
+			"$dir/listeners"
+	} >"$dir/env"
 	wait_for_kafka "$port"
 }
 

@@ -1,6 +1,7 @@
 # A broker for a test: the embedded mock or a real Kafka, behind one interface.
 #
 #	my $broker = StreamSQL::Broker->start('mock');	# or 'kafka', KEY => VALUE
+#	$broker->port('NAME');		# of one started with listener => 'NAME:SSL'
 #	$broker->fill("topic\tt\t1\nrecord\tt\t0\t-\tk\tv\n");
 #	$broker->control('down 1');		# the mock's commands: mock_broker.c
 #	$broker->stall; $broker->resume;	# stops answering, answers again
@@ -29,11 +30,18 @@ sub start
 	my $self = bless {
 		kind => $kind,
 		dir => tempdir(CLEANUP => 1),
-		properties => [ map { "$_=$properties{$_}" } sort keys %properties ],
+		properties => [ map { _lines($_, $properties{$_}) } sort keys %properties ],
 	}, $class;
 	$self->_launch;
 	push @running, $self;
 	return $self;
+}
+
+# One key may have several values.
+sub _lines
+{
+	my ($key, $value) = @_;
+	return map { "$key=$_" } ref $value ? @$value : $value;
 }
 
 sub _launch
@@ -50,6 +58,7 @@ sub _launch
 	{
 		$self->{bootstrap} = $1 if /STREAMSQL_BOOTSTRAP=(\S+)/;
 		$self->{control} = $1 if /STREAMSQL_CONTROL=(\S+)/;
+		$self->{listener}{$1} = $2 if /STREAMSQL_LISTENER_(\w+)=\S+:(\d+)/;
 	}
 	close $env;
 	open my $pid, '<', "$self->{dir}/pid" or die $!;
@@ -60,6 +69,7 @@ sub _launch
 }
 
 sub bootstrap { return $_[0]{bootstrap} }
+sub port { return $_[0]{listener}{ $_[1] } }
 
 # Run lines of the language of fill.c; dies unless all was acknowledged.
 sub fill
