@@ -536,14 +536,12 @@ decode_part(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 	return SQ_OK;
 }
 
-/* Records into the set until it is full or the part is through. */
+/* Records into the set until it is full or the answer is through. */
 static SqStatus
 fill_set(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 		 SqError *error)
 {
-	int part = at->part;
-
-	while (at->part == part && set->fill.count < set->fill.max)
+	while (at->part < at->nparts && set->fill.count < set->fill.max)
 	{
 		if (!sq_kafka_wire_set_ready(set))
 			return sq_kafka_error_memory(error);
@@ -578,13 +576,10 @@ decode(SqFetcher *fetcher, SqKafkaWireSet *set, SqError *error)
 
 	while ((at = find_answer(fetcher)) != NULL)
 	{
-		while (at->part < at->nparts)
-		{
-			if (fill_set(fetcher, at, set, error) != SQ_OK)
-				return SQ_ERROR;
-			if (set->fill.count > 0)
-				return SQ_OK;
-		}
+		if (fill_set(fetcher, at, set, error) != SQ_OK)
+			return SQ_ERROR;
+		if (set->fill.count > 0)
+			return SQ_OK;
 		forget_answer(at);
 		fetcher->turn = (int) (at - fetcher->brokers + 1) % fetcher->nbrokers;
 	}
