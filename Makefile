@@ -20,7 +20,9 @@ PG_CFLAGS   = -std=gnu11 -Wextra -Wshadow -Wno-unused-parameter -Wno-sign-compar
               -Werror=implicit-function-declaration -fvisibility=hidden -MMD -MP
 PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-register -fno-exceptions -fno-rtti \
               -fvisibility=hidden -MMD -MP
-SHLIB_LINK  = -lrdkafka -lssl -lcrypto -lsasl2 -lz -lsnappy -llz4 -lzstd -lsimdjson -lstdc++ -lpthread
+# What room kafka needs.
+KAFKA_LIBS  = -lrdkafka -lssl -lcrypto -lsasl2 -lz -lsnappy -llz4 -lzstd
+SHLIB_LINK  = $(KAFKA_LIBS) -lsimdjson -lstdc++ -lpthread
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

@@ -38,6 +38,10 @@ missing()
 		echo libsimdjson-dev
 	file "$include/openssl/ssl.h" || echo libssl-dev
 	file "$include/sasl/sasl.h" || echo libsasl2-dev
+	file "$include/zlib.h" || echo zlib1g-dev
+	file "$include/snappy-c.h" || echo libsnappy-dev
+	file "$include/lz4frame.h" || echo liblz4-dev
+	file "$include/zstd.h" || echo libzstd-dev
 	plugin scram || echo libsasl2-modules
 	plugin gssapiv2 || echo libsasl2-modules-gssapi-mit
 	have prove || echo perl

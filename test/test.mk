@@ -14,7 +14,7 @@ FRONTEND    = -DFRONTEND -D_GNU_SOURCE -Isrc -Itest/unit \
               -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SANITIZE    = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
               -fno-omit-frame-pointer
-FRONTEND_LIBS = -L$(PG_LIBDIR) -lpgcommon -lpgport -lsimdjson -lrdkafka -lssl -lcrypto -lsasl2 -lz -lsnappy -llz4 -lzstd \
+FRONTEND_LIBS = -L$(PG_LIBDIR) -lpgcommon -lpgport -lsimdjson $(KAFKA_LIBS) \
                 -lstdc++ -lpthread -lm
 
 PURE_OBJS  = $(PURE_C:src/%.c=build/pure/%.o) $(PURE_CXX:src/%.cpp=build/pure/%.o)

@@ -30,7 +30,7 @@ $(BENCH)/reader_work: $(BENCH_READER) $(wildcard src/base/*.h src/kafka/*.h) \
 		test/bench/bench_util.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -DFRONTEND -Isrc -I$(includedir_server) -o $@ \
-		$(filter %.c,$^) -lrdkafka -L$(pkglibdir) -lpgcommon -lpgport -lpthread
+		$(filter %.c,$^) $(KAFKA_LIBS) -L$(pkglibdir) -lpgcommon -lpgport -lpthread
 
 $(BENCH)/produce_each: test/bench/produce_each.c
 	@mkdir -p $(@D)
