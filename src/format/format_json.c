@@ -2,8 +2,9 @@
  * format_json.c
  *		JSON documents into rows.
  *
- * simdjson lists a document's structure, the walk checks all of it and marks
- * where wanted values stand, and only then values go into the row, so that a
+ * simdjson lists a document's structure; unless that looks like the one before
+ * (format_json_shape.c), the walk checks all of it and marks where wanted values
+ * stand, and only then values go into the row, so that a
  * record that is malformed at its end leaves nothing behind. Values are the
  * texts that json_populate_record would hand to input functions: a string's
  * unescaped inside, everything else as it stands in the document.
@@ -22,6 +23,7 @@ typedef struct SqJsonDecoder
 	SqJsonTree tree;
 	SqJsonNode **nodes; /* of the fields */
 	bool any_kind;      /* some path fits documents that are no objects */
+	SqJsonShape *shape;
 } SqJsonDecoder;
 
 /* simdjson counts in 32 bits and rounds up. */
@@ -115,9 +117,15 @@ json_decode(SqDecoder *base, SqSlice payload, SqBatch *batch, int row,
 	result = list_structure(decoder, payload, &index);
 	if (unlikely(result != SQ_SIMDJSON_OK))
 		return structure_error(result, payload, &index, error);
-	if (sq_format_json_walk(tree, payload, &index, batch->arena, error) !=
-		SQ_OK)
-		return SQ_ERROR;
+	if (!sq_format_json_shape_fit(decoder->shape, tree, decoder->nodes, payload,
+								  &index))
+	{
+		if (sq_format_json_walk(tree, payload, &index, batch->arena, error) !=
+			SQ_OK)
+			return SQ_ERROR;
+		sq_format_json_shape_learn(decoder->shape, tree, decoder->nodes,
+								   payload, &index);
+	}
 	kind = tree->root->kind;
 	if (unlikely(kind != '{' && kind != 'n' && !decoder->any_kind))
 		return top_level_error(kind, error);
@@ -141,6 +149,7 @@ json_open(const SqFormatSpec *spec)
 	decoder->nodes = palloc(Max(spec->nfields, 1) * sizeof(SqJsonNode *));
 	sq_format_json_tree_build(&decoder->tree, spec->fields, spec->nfields,
 							  decoder->nodes);
+	decoder->shape = sq_format_json_shape_create(spec->nfields);
 	for (int i = 0; i < spec->nfields; i++)
 	{
 		const SqPath *path = &spec->fields[i].path;
@@ -158,6 +167,7 @@ json_close(SqDecoder *base)
 
 	sq_format_simdjson_destroy(decoder->parser);
 	sq_format_json_tree_free(&decoder->tree);
+	sq_format_json_shape_free(decoder->shape);
 	pfree(decoder->nodes);
 	pfree(decoder);
 }

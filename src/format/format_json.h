@@ -93,6 +93,30 @@ extern SqStatus sq_format_json_walk(SqJsonTree *tree, SqSlice document,
 									const SqSimdjsonIndex *index,
 									SqArena *arena, SqError *error);
 
+/* The length of the number or literal that begins here, if there is nothing
+ * but blanks between it and the end; else 0. */
+extern uint32 sq_format_json_bare(const char *input, const char *end);
+
+/* ---- format_json_shape.c ---- */
+
+/* What documents of one decoder look like. */
+typedef struct SqJsonShape SqJsonShape;
+
+/* A shape that no document has yet, for so many fields. Palloc'd. */
+extern SqJsonShape *sq_format_json_shape_create(int nfields);
+extern void sq_format_json_shape_free(SqJsonShape *shape);
+/* Does the document have the shape? Then it is good, and what stands at the
+ * fields' nodes is marked, as by sq_format_json_walk. */
+extern bool sq_format_json_shape_fit(SqJsonShape *shape, SqJsonTree *tree,
+									 SqJsonNode *const *nodes, SqSlice document,
+									 const SqSimdjsonIndex *index);
+/* Take the shape of a document that was walked and found good. */
+extern void sq_format_json_shape_learn(SqJsonShape *shape,
+									   const SqJsonTree *tree,
+									   SqJsonNode *const *nodes,
+									   SqSlice document,
+									   const SqSimdjsonIndex *index);
+
 /* ---- format_json_string.c ---- */
 
 /* Check the escapes of a string's inside, which is at that offset of the

@@ -212,27 +212,40 @@ literal_end(const char *p, const char *end)
 	return NULL;
 }
 
+static inline bool
+is_number(char first)
+{
+	return first == '-' || (first >= '0' && first <= '9');
+}
+
+uint32
+sq_format_json_bare(const char *input, const char *end)
+{
+	const char *stop =
+		is_number(*input) ? number_end(input, end) : literal_end(input, end);
+	const char *p = stop;
+
+	if (unlikely(stop == NULL))
+		return 0;
+	while (p < end && is_blank(*p))
+		p++;
+	return p < end ? 0 : (uint32) (stop - input);
+}
+
 /* A number or literal, and nothing behind it up to the next listed position. */
 static inline SqStatus
 walk_bare_value(Walk *walk, SqJsonNode *node, uint32 start)
 {
 	const char *input = walk->text + start;
-	const char *end = walk->text + peek(walk);
-	bool is_number = *input == '-' || (*input >= '0' && *input <= '9');
-	const char *stop =
-		is_number ? number_end(input, end) : literal_end(input, end);
-	const char *p = stop;
+	uint32 length = sq_format_json_bare(input, walk->text + peek(walk));
 
-	if (unlikely(stop == NULL))
-		return fail(walk, start, is_number ? "a JSON number" : "a JSON value");
-	while (p < end && is_blank(*p))
-		p++;
-	if (unlikely(p < end))
-		return fail(walk, start, is_number ? "a JSON number" : "a JSON value");
+	if (unlikely(length == 0))
+		return fail(walk, start,
+					is_number(*input) ? "a JSON number" : "a JSON value");
 	if (node != NULL)
 	{
-		mark(walk, node, is_number ? '0' : *input, start);
-		node->length = stop - input;
+		mark(walk, node, is_number(*input) ? '0' : *input, start);
+		node->length = length;
 	}
 	return SQ_OK;
 }

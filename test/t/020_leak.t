@@ -124,7 +124,7 @@ check('native aggregates by PostgreSQL', "SELECT fail(\$q\$$states\$q\$, 3)",
 my $sorted = 'SELECT count(DISTINCT n), count(DISTINCT s) FROM t';
 check('cancelled native aggregates', $sorted, cancelled($sorted, 25), undef);
 # native joins: at fault, at fault when both sides are in files, cancelled
-my $join = 'SELECT count(*), sum(100 / (a.n - 15000)) FROM t a JOIN t b USING (n)';
+$join = 'SELECT count(*), sum(100 / (a.n - 15000)) FROM t a JOIN t b USING (n)';
 like(
 	$session->query("EXPLAIN (ANALYZE) SELECT a.n FROM t a JOIN t b USING (n)"),
 	qr/Hash Join.*files=\d/, 'a join is native and goes to files');
@@ -134,6 +134,18 @@ my $joined = 'SELECT count(*) FROM t a JOIN t b USING (n)';
 check('cancelled native joins', $joined, cancelled($joined, 40), undef);
 $session->query(q(RESET work_mem));
 check('native joins', "SELECT fail('$join', 3)", "SELECT fail('$join', 100)", 100);
+
+# by several processes: in a worker or beside it
+$session->query(q(SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET cpu_tuple_cost = 1;
+	SET max_parallel_workers_per_gather = 2));
+my $shared = 'SELECT count(*), sum(100 / (n - 15000)) FROM t';
+like($session->query("EXPLAIN $shared"), qr/Parallel Foreign Scan.*\n *Native Plan/,
+	'groups are shared among processes');
+check('errors in workers', "SELECT fail('$shared', 3)", "SELECT fail('$shared', 30)", 30);
+my $parts = 'SELECT count(*), max(s) FROM t';
+check('cancelled workers', $parts, cancelled($parts, 40), undef);
+$session->query(q(RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET cpu_tuple_cost;
+	RESET max_parallel_workers_per_gather));
 
 # left by LIMIT, and by cursors
 my $limit = 'SELECT n FROM t LIMIT 1;' x 100;

@@ -581,6 +581,96 @@ test_null_payload(void)
 	CHECK_STR(show_row(batch, 1), "NULL");
 }
 
+/* ---- Documents that look like the one before ---- */
+
+static const SqColumn shape_columns[] = {{.type = SQ_TYPE_TEXT},
+										 {.type = SQ_TYPE_INT8},
+										 {.type = SQ_TYPE_TEXT},
+										 {.type = SQ_TYPE_TEXT},
+										 {.type = SQ_TYPE_JSON}};
+static const char *const shape_paths[] = {"$.a", "$.number_of_it", "$.b.c",
+										  "$.list[1]", "$.scalar"};
+
+/* Alike and not, good and bad: each comes after each other one. */
+static const char *const alike[] = {
+	"{\"a\":\"x\",\"number_of_it\":1}",
+	"{\"a\":\"yy\",\"number_of_it\":-12}",
+	"{ \"a\" : \"z\" , \"number_of_it\" : 123456789012345 } ",
+	"{\"a\":\"x\",\"number_of_it\":null}",
+	"{\"a\":null,\"number_of_it\":true}",
+	"{\"a\":\"x\",\"number_of_it\":01}",
+	"{\"a\":\"x\",\"number_of_it\":1x}",
+	"{\"a\":\"x\",\"number_of_it\":1234567:}",
+	"{\"a\":\"x\",\"number_of_it\":12345678}",
+	"{\"a\":\"x\",\"number_of_it\":/}",
+	"{\"a\":\"x\",\"number_of_it\":tru}",
+	"{\"a\":\"x\",\"number_of_it\":-}",
+	"{\"a\":\"x\",\"number_of_it\":1.}",
+	"{\"a\":\"x\",\"number_of_it\":1.5e3}",
+	"{\"a\":\"x\",\"number_of_it\":00000001}",
+	"{\"a\":\"x\",\"number_of_it\":0}",
+	"{\"a\":\"x\\n\",\"number_of_it\":1}",
+	"{\"\\u0061\":\"x\",\"number_of_it\":1}",
+	"{\"b\":\"x\",\"number_of_it\":1}",
+	"{\"a\":\"x\",\"number_of_id\":1}",
+	"{\"a\":\"x\",\"number_of_itx\":1}",
+	"{\"a\":\"x\",\"number_of_i\":1}",
+	"{\"number_of_it\":\"7\",\"a\":1}",
+	"{\"a\":\"first\",\"a\":\"last\"}",
+	"{\"a\":\"x\",\"number_of_it\":1]",
+	"{\"a\":\"x\",\"number_of_it\",1}",
+	"{\"a\":\"x\":\"number_of_it\":1}",
+	"[\"a\",\"x\",\"number_of_it\",1]",
+	"{\"a\":\"x\",\"number_of_it\":1,}",
+	"{\"a\":\"x\",\"number_of_it\":{}}",
+	"{\"a\":\"x\",\"b\":{\"c\":\"deep\"},\"scalar\":5}",
+	"{\"a\":\"x\",\"b\":{\"c\":\"er\" },\"scalar\":\"s\"}",
+	"{\"a\":\"x\",\"b\":{\"d\":\"er\"},\"scalar\":false}",
+	"{\"a\":\"x\",\"b\":[\"c\",\"er\"],\"scalar\":false}",
+	"{\"list\":[1,2,3],\"a\":\"x\"}",
+	"{\"list\":[1,\"two\",3],\"a\":\"x\"}",
+	"{\"list\":[1,2,\"a\"],\"a\":\"x\"}",
+	"{\"list\":[1,{},3],\"a\":\"x\"}",
+	"{\"scalar\":[1,2]}",
+	"{}",
+	"1",
+	"",
+	"{\"a\":\"x\xff\",\"number_of_it\":1}",
+	"{\"a_name_that_is_longer_than_two_words\":1,\"a\":\"x\"}",
+	"{\"a_name_that_is_longer_than_two_wordz\":1,\"a\":\"x\"}",
+	"{\"a_name_that_is_LONGER_than_two_words\":1,\"a\":\"x\"}",
+};
+
+static void
+test_shapes(void)
+{
+	static char alone[lengthof(alike)][SHOWN];
+	SqError error;
+
+	for (int i = 0; i < lengthof(alike); i++)
+	{
+		open_decoder(shape_columns, shape_paths, lengthof(shape_paths));
+		snprintf(alone[i], SHOWN, "%s",
+				 decode(alike[i], strlen(alike[i]), &error));
+	}
+	for (int first = 0; first < lengthof(alike); first++)
+		for (int second = 0; second < lengthof(alike); second++)
+		{
+			const char *again = alone[second];
+
+			open_decoder(shape_columns, shape_paths, lengthof(shape_paths));
+			for (int times = 0; times < 3; times++)
+				decode(alike[first], strlen(alike[first]), &error);
+			for (int times = 0; times < 3; times++)
+				if (strcmp(again, alone[second]) == 0)
+					again =
+						decode(alike[second], strlen(alike[second]), &error);
+			if (strcmp(again, alone[second]) != 0)
+				printf("# %s after %s\n", alike[second], alike[first]);
+			CHECK_STR(again, alone[second]);
+		}
+}
+
 int
 main(void)
 {
@@ -595,6 +685,7 @@ main(void)
 	test_lengths();
 	test_large();
 	test_null_payload();
+	test_shapes();
 	close_decoder();
 	return unit_end();
 }
