@@ -3,8 +3,8 @@
  *		JSON documents into rows.
  *
  * simdjson lists a document's structure; unless that looks like the one before
- * (format_json_shape.c), the walk checks all of it and marks where wanted values
- * stand, and only then values go into the row, so that a
+ * (format_json_shape.c), the walk checks all of it and marks where wanted
+ * values stand, and only then values go into the row, so that a
  * record that is malformed at its end leaves nothing behind. Values are the
  * texts that json_populate_record would hand to input functions: a string's
  * unescaped inside, everything else as it stands in the document.
