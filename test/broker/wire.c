@@ -103,7 +103,7 @@ static SqStatus
 ask_metadata(SqKafkaConnection *connection)
 {
 	int version =
-		sq_kafka_connection_version(connection, SQ_KAFKA_METADATA, 4, 12);
+		sq_kafka_connection_version(connection, SQ_KAFKA_METADATA, 2, 12);
 	bool flexible = sq_kafka_api_is_flexible(SQ_KAFKA_METADATA, version);
 	SqKafkaWriter *out =
 		sq_kafka_connection_request(connection, SQ_KAFKA_METADATA, version);
@@ -113,7 +113,8 @@ ask_metadata(SqKafkaConnection *connection)
 	int brokers;
 
 	sq_kafka_write_count(out, 0, flexible);
-	sq_kafka_write_int8(out, 0); /* create none */
+	if (version >= 4)
+		sq_kafka_write_int8(out, 0); /* create none */
 	if (version >= 8)
 		sq_kafka_write_int8(out, 0);
 	if (version >= 8 && version <= 10)
@@ -123,7 +124,8 @@ ask_metadata(SqKafkaConnection *connection)
 		get_frame(connection, &frame) != SQ_OK)
 		return SQ_ERROR;
 	cursor = sq_kafka_cursor(frame.body);
-	sq_kafka_read_int32(&cursor); /* throttle time */
+	if (version >= 3)
+		sq_kafka_read_int32(&cursor); /* throttle time */
 	brokers = read_brokers(&cursor, flexible);
 	cluster = sq_kafka_read_string(&cursor, flexible);
 	printf("ready fetch %d metadata %d brokers %d cluster %s%s\n",
