@@ -31,8 +31,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-/* So much is read from the socket at a time. */
-#define READ_BYTES (64 * 1024)
+/* So much is read from the socket at a time: all that is usually there. */
+#define READ_BYTES (128 * 1024)
 
 void
 sq_kafka_wipe(void *data, size_t length)
