@@ -74,11 +74,11 @@ hint_closed(SqKafkaConnection *connection)
 							 "option \"security_protocol\".");
 }
 
-SqStatus
-sq_kafka_connection_lost(SqKafkaConnection *connection, int code)
+const char *
+sq_kafka_connection_doing(const SqKafkaConnection *connection)
 {
 	static const char *const doing[] = {
-		[SQ_KAFKA_RESOLVING] = "connecting",
+		[SQ_KAFKA_RESOLVING] = "the lookup of its name",
 		[SQ_KAFKA_CONNECTING] = "connecting",
 		[SQ_KAFKA_SECURING] = "the TLS handshake",
 		[SQ_KAFKA_NEGOTIATING] = "the negotiation of versions",
@@ -86,16 +86,22 @@ sq_kafka_connection_lost(SqKafkaConnection *connection, int code)
 		[SQ_KAFKA_READY] = "use",
 		[SQ_KAFKA_FAILED] = "use",
 	};
+
+	return doing[connection->stage];
+}
+
+SqStatus
+sq_kafka_connection_lost(SqKafkaConnection *connection, int code)
+{
+	const char *doing = sq_kafka_connection_doing(connection);
 	SqError *fault = &connection->fault;
 
 	sq_error_set(fault, ERRCODE_CONNECTION_FAILURE,
 				 "lost the connection to Kafka at \"%s\"", connection->name);
 	if (code != 0 && code != EPIPE && code != ECONNRESET)
-		sq_error_detail(fault, "During %s: %s.", doing[connection->stage],
-						strerror(code));
+		sq_error_detail(fault, "During %s: %s.", doing, strerror(code));
 	else
-		sq_error_detail(fault, "The broker closed it during %s.",
-						doing[connection->stage]);
+		sq_error_detail(fault, "The broker closed it during %s.", doing);
 	hint_closed(connection);
 	return sq_kafka_connection_fail(connection, SQ_KAFKA_PASSING);
 }
@@ -656,6 +662,8 @@ check_setup(SqKafkaConnection *connection)
 	sq_error_set(&connection->fault, ERRCODE_CONNECTION_FAILURE,
 				 "could not reach Kafka at \"%s\" within %d ms",
 				 connection->name, connection->settings->setup_timeout_ms);
+	sq_error_detail(&connection->fault, "It took too long in %s.",
+					sq_kafka_connection_doing(connection));
 	return sq_kafka_connection_fail(connection, SQ_KAFKA_PASSING);
 }
 

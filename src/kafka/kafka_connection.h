@@ -108,6 +108,10 @@ sq_kafka_connection_stage(const SqKafkaConnection *connection);
 extern int64 sq_kafka_connection_since(const SqKafkaConnection *connection);
 extern SqKafkaTrouble
 sq_kafka_connection_trouble(const SqKafkaConnection *connection);
+/* What it does in its stage, for a message that it took too long ("the TLS
+ * handshake"). */
+extern const char *
+sq_kafka_connection_doing(const SqKafkaConnection *connection);
 /* "host:port", for messages. */
 extern const char *
 sq_kafka_connection_name(const SqKafkaConnection *connection);
@@ -177,7 +181,8 @@ typedef struct SqKafkaFrame
  * The next answer in *frame, whose buffer is the caller's then (SQ_OK);
  * SQ_WAIT; SQ_ERROR. Answers come in the order of their requests. Call it
  * until it says SQ_WAIT: some bytes may be here already, where the descriptor
- * can't show them. Also sends what is left to be sent.
+ * can't show them. Also sends what is left to be sent. Of a connection that was
+ * idle it tells whether the broker has closed it meanwhile (then SQ_ERROR).
  */
 extern SqStatus sq_kafka_connection_receive(SqKafkaConnection *connection,
 											SqKafkaFrame *frame,

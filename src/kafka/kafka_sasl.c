@@ -21,6 +21,7 @@
 #include "kafka/kafka_internal.h"
 #include "kafka/kafka_transport.h"
 
+#include <openssl/crypto.h>
 #include <sasl/sasl.h>
 
 #define MOST_ITERATIONS 1000000
@@ -200,6 +201,8 @@ run_step(SqKafkaJob *job)
 	login->started = true;
 	if (login->base.failed)
 		explain(login, result);
+	/* what OpenSSL keeps for a thread goes before the thread is counted out */
+	OPENSSL_thread_stop();
 }
 
 /* ---- A login ---- */

@@ -31,8 +31,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-/* So much is read from the socket at a time. */
-#define READ_BYTES (64 * 1024)
+/* So much is read from the socket at a time: all that is usually there. */
+#define READ_BYTES (128 * 1024)
 
 void
 sq_kafka_wipe(void *data, size_t length)
@@ -271,6 +271,7 @@ sq_kafka_tls_prepare(SqKafkaSettings *settings, const SqKafkaConfig *config,
 					 SqError *error)
 {
 	SSL_CTX *context;
+	bool good;
 
 	ERR_clear_error();
 	context = settings->context = SSL_CTX_new(TLS_client_method());
@@ -290,9 +291,11 @@ sq_kafka_tls_prepare(SqKafkaSettings *settings, const SqKafkaConfig *config,
 	SSL_CTX_set_verify(
 		context, settings->verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
 		NULL);
-	return load_algorithms(context, config, error) &&
+	good = load_algorithms(context, config, error) &&
 		   load_trust(context, config, error) &&
 		   load_identity(settings, config, error);
+	ERR_clear_error();
+	return good;
 }
 
 void

@@ -3,13 +3,15 @@
  *		Connect to a broker by room kafka's own connection, and say what came
  *		of it.
  *
- *	wire [-n COUNT] [-t MS] HOST PORT [PROPERTY=VALUE …]
+ *	wire [-n COUNT] [-k COUNT] [-t MS] HOST PORT [PROPERTY=VALUE …]
  *
  * Properties are librdkafka's. Prints one line: "ready" with the versions of
  * Fetch and Metadata and what the broker says of itself, or "error" with
  * SQLSTATE, worth, message, detail and hint, or "not spoken" and why. With -n
  * the same so many times, but printed for the last one only, then how many
  * descriptors, threads and heap bytes there are more than after the first.
+ * With -k it asks for so many topics, which there need not be: a large request
+ * and a larger answer.
  * Ends with 1 unless the last one became ready; 2 for a time out of MS. It is
  * built like a unit test, so that sanitizers see real handshakes.
  */
@@ -28,6 +30,7 @@ extern size_t __sanitizer_get_current_allocated_bytes(void);
 
 static SqError error;
 static int timeout_ms = 10000;
+static int topics = 0;
 
 /* ---- Waiting ---- */
 
@@ -98,12 +101,26 @@ read_brokers(SqKafkaCursor *cursor, bool flexible)
 	return count;
 }
 
-/* Ask for brokers and no topics. */
+/* Ask for brokers, and topics of names that nobody has. */
+static void
+write_topics(SqKafkaWriter *out, bool flexible)
+{
+	char name[32];
+
+	sq_kafka_write_count(out, topics, flexible);
+	for (int i = 0; i < topics; i++)
+	{
+		snprintf(name, sizeof(name), "no-topic-%d", i);
+		sq_kafka_write_string(out, name, flexible);
+		sq_kafka_write_no_tags(out, flexible);
+	}
+}
+
 static SqStatus
 ask_metadata(SqKafkaConnection *connection)
 {
-	int version =
-		sq_kafka_connection_version(connection, SQ_KAFKA_METADATA, 4, 12);
+	int version = sq_kafka_connection_version(connection, SQ_KAFKA_METADATA, 2,
+											  topics > 0 ? 9 : 12);
 	bool flexible = sq_kafka_api_is_flexible(SQ_KAFKA_METADATA, version);
 	SqKafkaWriter *out =
 		sq_kafka_connection_request(connection, SQ_KAFKA_METADATA, version);
@@ -112,8 +129,9 @@ ask_metadata(SqKafkaConnection *connection)
 	SqSlice cluster;
 	int brokers;
 
-	sq_kafka_write_count(out, 0, flexible);
-	sq_kafka_write_int8(out, 0); /* create none */
+	write_topics(out, flexible);
+	if (version >= 4)
+		sq_kafka_write_int8(out, 0); /* create none */
 	if (version >= 8)
 		sq_kafka_write_int8(out, 0);
 	if (version >= 8 && version <= 10)
@@ -123,13 +141,17 @@ ask_metadata(SqKafkaConnection *connection)
 		get_frame(connection, &frame) != SQ_OK)
 		return SQ_ERROR;
 	cursor = sq_kafka_cursor(frame.body);
-	sq_kafka_read_int32(&cursor); /* throttle time */
+	if (version >= 3)
+		sq_kafka_read_int32(&cursor); /* throttle time */
 	brokers = read_brokers(&cursor, flexible);
 	cluster = sq_kafka_read_string(&cursor, flexible);
 	printf("ready fetch %d metadata %d brokers %d cluster %s%s\n",
 		   sq_kafka_connection_version(connection, SQ_KAFKA_FETCH, 4, 16),
 		   version, brokers, cluster.length == 22 ? "known" : "unknown",
 		   cursor.failed ? " cut off" : "");
+	sq_kafka_read_int32(&cursor); /* controller */
+	if (topics > 0)
+		printf("topics %d\n", sq_kafka_read_count(&cursor, flexible, 8));
 	if (sq_kafka_connection_expires(connection) != 0)
 		printf("expires in %d s\n",
 			   (int) ((sq_kafka_connection_expires(connection) -
@@ -222,8 +244,10 @@ main(int argc, char **argv)
 	size_t bytes = 0;
 
 	setvbuf(stdout, NULL, _IONBF, 0); /* no buffer on the heap */
-	while ((option = getopt(argc, argv, "n:t:")) != -1)
-		*(option == 'n' ? &count : &timeout_ms) = atoi(optarg);
+	while ((option = getopt(argc, argv, "n:k:t:")) != -1)
+		*(option == 'n'   ? &count
+		  : option == 'k' ? &topics
+						  : &timeout_ms) = atoi(optarg);
 	for (int i = optind + 2; i < argc && config.count < MAX_PROPERTIES; i++)
 	{
 		char *value = strchr(argv[i], '=');

@@ -15,7 +15,8 @@ FUZZ_FLAGS = $(FRONTEND) -O2 -fno-omit-frame-pointer $(FUZZ_SAN) \
 FUZZ_NAMES = $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/fuzz_*.c))
 FUZZ_BINS  = $(FUZZ_NAMES:%=build/fuzz/%)
 FUZZ_OBJS  = $(PURE_C:src/%.c=build/fuzz/obj/%.o) \
-             $(PURE_CXX:src/%.cpp=build/fuzz/obj/%.o)
+             $(PURE_CXX:src/%.cpp=build/fuzz/obj/%.o) \
+             $(KAFKA_C:src/%.c=build/fuzz/obj/%.o)
 
 build/fuzz/obj/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -119,6 +119,16 @@ like(wire('WRONG', @tls, 'ssl.endpoint.identification.algorithm=none'),
 like(wire('TLS', @tls, 'ssl.crl.location=' . $pem->path('good.crl')), $ready,
 	'... not on the list of the revoked');
 
+# ---- Large requests and answers ----
+for ([ $plain_port ], [ 'TLS', @tls ])
+{
+	my ($port, @properties) = @$_;
+	like(wire($port, '-k', '100000', @properties),
+		qr/^ready fetch 1\d metadata 9 brokers 1 cluster known\ntopics 100000\n/,
+		'a large request and answer');
+}
+
+# ---- Brokers that are not to be trusted ----
 my $tls_error = qr/^error 08006 lasting: could not agree on TLS with Kafka at "localhost:PORT" \| /;
 like(wire('TLS', 'security.protocol=ssl'),
 	qr/${tls_error}The broker's certificate is not trusted: unable to get local issuer certificate\./,
