@@ -4,8 +4,8 @@
  *
  * An option is a row of the array "options": the catalog whose objects have
  * it, its name, and the function that parses its value into the struct of that
- * level. Servers and user mappings have one row each without a name, since
- * most of their options are librdkafka's properties and librdkafka knows them. What
+ * level. Servers and user mappings have one row each without a name, since most
+ * of their options are librdkafka's properties and librdkafka knows them. What
  * options of one object mean together is checked after all were parsed.
  *
  * Words are matched exactly, as COPY matches its formats, but for on_error and

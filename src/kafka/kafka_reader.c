@@ -3,8 +3,9 @@
  *		Readers: one of the two ways to read, and from one to the other.
  *
  * Records come by librdkafka's consumer (kafka_consume.c) or by Fetch requests
- * of our own (kafka_fetch.c). Where the choice is open and a broker has something that only
- * librdkafka reads, what is left of the ranges goes to it in mid reading.
+ * of our own (kafka_fetch.c). Where the choice is open and a broker has
+ * something that only librdkafka reads, what is left of the ranges goes to it
+ * in mid reading.
  *
  * Memory: malloc; owned by whoever opened the reader. Locks: none.
  */

@@ -339,7 +339,7 @@ check_format(SqKafkaRecords *cursor, size_t size, bool *unspoken,
 		return damaged(cursor, "There is no record batch", error);
 	*unspoken = true;
 	return sq_error_set(error, ERRCODE_FEATURE_NOT_SUPPORTED,
-						"topic \"%s\" has records of an old format that can't "
+						"topic \"%s\" has records of an old format that cannot "
 						"be read directly",
 						cursor->input.topic);
 }
