@@ -689,6 +689,16 @@ receive_all(SqFetcher *fetcher, SqError *error)
 	return all;
 }
 
+/* Is there something to be asked of it? */
+static bool
+is_needed(const SqFetcher *fetcher, const SqKafkaBroker *broker, int64 now)
+{
+	for (int p = 0; p < fetcher->places.count; p++)
+		if (is_wanted(fetcher, p, now) && broker_of(fetcher, p) == broker)
+			return true;
+	return false;
+}
+
 /* When something is to be done though nothing comes. */
 static int64
 next_time(const SqFetcher *fetcher)
@@ -706,7 +716,7 @@ next_time(const SqFetcher *fetcher)
 
 		if (broker->silent_until > now)
 			at = Min(at, broker->silent_until);
-		if (broker->connection == NULL && broker->retry_at > now)
+		if (broker->connection == NULL && is_needed(fetcher, broker, now))
 			at = Min(at, broker->retry_at);
 	}
 	return fetcher->leaders == NULL ? Min(at, now + RETRY_MS) : at;

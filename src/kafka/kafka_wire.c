@@ -28,6 +28,11 @@
 #define METADATA_TIMEOUT_MS 10000
 /* A broker that is not connected by then is no reason not to ask another. */
 #define PATIENCE_MS 500
+/* A topic that was made just now is unknown to some brokers for a while: for so
+ * long it is asked for again, after a pause. */
+#define UNKNOWN_MS       2000
+#define UNKNOWN_PAUSE_MS 50
+#define UNKNOWN_TOPIC    3
 /* Topics whose leaders are remembered. */
 #define MAX_TOPICS 16
 
@@ -46,6 +51,7 @@ struct SqKafkaWire
 	/* the question for metadata under way */
 	SqKafkaBroker *asked; /* NULL: there is none */
 	int64 asked_at;
+	int64 unknown_since; /* the topic was not known; 0: it was */
 	SqKafkaLeaders topics[MAX_TOPICS];
 	int64 heard_at[MAX_TOPICS]; /* when these were asked for */
 	int ntopics;
@@ -448,6 +454,20 @@ read_topic(SqKafkaCursor *cursor, int version, SqKafkaLeaders *leaders,
 	return leaders->topic != NULL && read_partitions(cursor, version, leaders);
 }
 
+/* Does it not know a topic that it may know before long? */
+static bool
+is_unknown_yet(SqKafkaWire *wire, SqKafkaBroker *broker, int16 code)
+{
+	int64 now = sq_kafka_now();
+
+	if (code != UNKNOWN_TOPIC)
+		return false;
+	if (wire->unknown_since == 0)
+		wire->unknown_since = now;
+	broker->silent_until = now + UNKNOWN_PAUSE_MS;
+	return now - wire->unknown_since < UNKNOWN_MS;
+}
+
 /* Take an answer; SQ_WAIT when it must be asked again. */
 static SqStatus
 take_metadata(SqKafkaWire *wire, SqKafkaBroker *broker,
@@ -468,15 +488,18 @@ take_metadata(SqKafkaWire *wire, SqKafkaBroker *broker,
 	if (good && !cursor.failed && code == 0)
 	{
 		keep_topic(wire, &leaders);
+		wire->unknown_since = 0;
 		return SQ_OK;
 	}
 	if (!good)
 		sq_kafka_error_memory(error);
 	else if (cursor.failed)
 		sq_kafka_broker_fail(wire, broker, "an answer could not be read");
-	else if (!sq_kafka_error_is_transient(code))
+	else if (!is_unknown_yet(wire, broker, code) &&
+			 !sq_kafka_error_is_transient(code))
 	{
 		good = false;
+		wire->unknown_since = 0;
 		sq_kafka_error_topic(error, code, leaders.topic, NULL);
 	}
 	forget_topic(&leaders);
@@ -500,7 +523,7 @@ begin_question(SqKafkaWire *wire, const char *topic, SqError *error)
 		SqKafkaBroker *broker = wire->brokers[wire->entry];
 		SqStatus status;
 
-		if (broker->request == 0)
+		if (broker->request == 0 && broker->silent_until <= sq_kafka_now())
 		{
 			status = sq_kafka_broker_ready(wire, broker, error);
 			if (status == SQ_OK)
