@@ -15,7 +15,7 @@ BENCH_READER   = $(wildcard src/base/*.c src/kafka/*.c) \
                  test/bench/bench_util.c test/bench/reader_work.c
 
 .PHONY: bench
-bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/reader_work \
+bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/least_fetch $(BENCH)/reader_work \
 		$(BENCH)/table_lookup $(BENCH)/produce_each build/bin/fill
 	@PG_CONFIG="$(PG_CONFIG)" test/bench/bench.py --rows "$(ROWS)" \
 		--large "$(LARGE)" --rounds "$(ROUNDS)" --only "$(ONLY)" \
@@ -25,6 +25,11 @@ $(BENCH)/raw_consumer: test/bench/raw_consumer.c test/bench/bench_util.c \
 		test/bench/bench_util.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
+
+$(BENCH)/least_fetch: test/bench/least_fetch.c test/bench/bench_util.c \
+		test/bench/bench_util.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^)
 
 $(BENCH)/reader_work: $(BENCH_READER) $(wildcard src/base/*.h src/kafka/*.h) \
 		test/bench/bench_util.h
