@@ -545,8 +545,12 @@ fill_set(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 	{
 		if (!sq_kafka_wire_set_ready(set))
 			return sq_kafka_error_memory(error);
-		if (decode_part(fetcher, at, set, error) != SQ_OK)
+		if (decode_part(fetcher, at, set, error) == SQ_OK)
+			continue;
+		/* what came before it is handed out first: it will be met again */
+		if (set->fill.count == 0)
 			return SQ_ERROR;
+		break;
 	}
 	if (set->fill.count > 0)
 		sq_kafka_wire_set_hold(set, at->block);

@@ -150,11 +150,12 @@ batch_size(const char *at, const char *end)
 static int64
 batch_end(const char *at, size_t size)
 {
-	int64 offset = int64_at(at + BATCH_OFFSET);
+	int64 offset = Max(int64_at(at + BATCH_OFFSET), 0);
+	int64 more = 1;
 
 	if (at[BATCH_MAGIC] >= 2 && size >= BATCH_HEADER)
-		offset += int32_at(at + BATCH_LAST_DELTA);
-	return offset + 1;
+		more += Max(int32_at(at + BATCH_LAST_DELTA), 0);
+	return offset > PG_INT64_MAX - more ? PG_INT64_MAX : offset + more;
 }
 
 int64
@@ -315,6 +316,7 @@ open_batch(SqKafkaRecords *cursor, const char *batch, size_t size,
 						   error);
 		bytes = (SqSlice){cursor->block->buffer.data, cursor->block->length};
 	}
+	cursor->at += size;
 	cursor->left = int32_at(batch + BATCH_COUNT);
 	cursor->record = bytes.data;
 	cursor->record_end = bytes.data + bytes.length;
@@ -333,7 +335,8 @@ check_format(SqKafkaRecords *cursor, size_t size, bool *unspoken,
 {
 	int magic = cursor->at[BATCH_MAGIC];
 
-	if (magic == 2 && size >= BATCH_HEADER)
+	if (magic == 2 && size >= BATCH_HEADER &&
+		int64_at(cursor->at + BATCH_OFFSET) >= 0)
 		return SQ_OK;
 	if (magic != 0 && magic != 1)
 		return damaged(cursor, "There is no record batch", error);
@@ -359,11 +362,11 @@ next_batch(SqKafkaRecords *cursor, bool *unspoken, SqError *error)
 			return SQ_DONE;
 		if (check_format(cursor, size, unspoken, error) != SQ_OK)
 			return SQ_ERROR;
-		cursor->at += size;
 		if (!begin_aborted(cursor, batch_end(batch, size) - 1))
 			return sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
 		if (!is_passed_over(cursor, batch, size))
 			return open_batch(cursor, batch, size, error);
+		cursor->at += size;
 		cursor->position = Max(cursor->position, batch_end(batch, size));
 	}
 	return SQ_DONE;
@@ -398,12 +401,14 @@ read_record(const SqKafkaRecords *cursor, SqRecord *record, SqSlice *headers)
 	at = at != NULL ? read_varint(at, end, &offset) : NULL;
 	at = at != NULL ? read_slice(at, end, &record->key) : NULL;
 	at = at != NULL ? read_slice(at, end, &record->value) : NULL;
-	if (at == NULL)
+	if (at == NULL || offset < 0 ||
+		offset > cursor->last_offset - cursor->base_offset)
 		return NULL;
 	record->offset = cursor->base_offset + offset;
-	record->timestamp = cursor->append_time
-							? cursor->append_timestamp
-							: cursor->base_timestamp + timestamp;
+	record->timestamp =
+		cursor->append_time
+			? cursor->append_timestamp
+			: (int64) ((uint64) cursor->base_timestamp + (uint64) timestamp);
 	record->timestamp_type =
 		cursor->append_time ? SQ_TIMESTAMP_APPEND : SQ_TIMESTAMP_CREATE;
 	record->partition = cursor->input.partition;
@@ -418,6 +423,7 @@ static SqStatus
 take_records(SqKafkaRecords *cursor, SqKafkaFill *fill, SqError *error)
 {
 	int64 begin = Max(cursor->input.begin, cursor->position);
+	int before = fill->count;
 
 	while (cursor->left > 0 && fill->count < fill->max)
 	{
@@ -428,7 +434,12 @@ take_records(SqKafkaRecords *cursor, SqKafkaFill *fill, SqError *error)
 		if (unlikely(next == NULL ||
 					 (fill->headers[fill->count].data != NULL &&
 					  sq_kafka_count_headers(fill->headers[fill->count]) < 0)))
+		{
+			/* those before it come first */
+			if (fill->count > before)
+				break;
 			return damaged(cursor, "A record could not be read", error);
+		}
 		if (unlikely(record->offset >= cursor->input.end))
 		{
 			cursor->position = Max(cursor->position, cursor->input.end);
@@ -505,7 +516,7 @@ read_header(const char *at, const char *end, SqSlice *name, SqSlice *value)
 int
 sq_kafka_count_headers(SqSlice bytes)
 {
-	const char *end = bytes.data + bytes.length;
+	const char *end;
 	const char *at;
 	int64 count = 0;
 	SqSlice name;
@@ -513,6 +524,7 @@ sq_kafka_count_headers(SqSlice bytes)
 
 	if (bytes.data == NULL)
 		return 0;
+	end = bytes.data + bytes.length;
 	at = read_varint(bytes.data, end, &count);
 	if (at == NULL || count < 0 || count > (int64) bytes.length)
 		return -1;

@@ -86,7 +86,8 @@ extern void sq_kafka_records_begin(SqKafkaRecords *cursor,
 /*
  * Add records, of one batch at most: SQ_OK (perhaps none), SQ_DONE: there are
  * no more (but for a batch that is not whole), SQ_ERROR: XX001, a batch that
- * is damaged; 0A000 with *unspoken: one of an old format; 53200.
+ * is damaged; 0A000 with *unspoken: one of an old format; 53200. After an error
+ * the cursor stands where it stood, and will say it again.
  */
 extern SqStatus sq_kafka_records_next(SqKafkaRecords *cursor, SqKafkaFill *fill,
 									  bool *unspoken, SqError *error);

@@ -41,7 +41,7 @@ mock_start(int brokers)
 	Mock mock;
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-	rd_kafka_conf_set(conf, "linger.ms", "20", reason, sizeof(reason));
+	rd_kafka_conf_set(conf, "linger.ms", "200", reason, sizeof(reason));
 	rd_kafka_conf_set(conf, "queue.buffering.max.messages", "2000000", reason,
 					  sizeof(reason));
 	rd_kafka_conf_set(conf, "log_level", "0", reason, sizeof(reason));
