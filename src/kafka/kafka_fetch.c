@@ -329,6 +329,16 @@ look_through(SqFetcher *fetcher, const SqKafkaPlace *place, SqSlice records)
 	partition->ask = next_wanted(place, end);
 }
 
+static int
+compare_aborted(const void *a, const void *b)
+{
+	int64 first = ((const SqKafkaAborted *) a)->first;
+	int64 second = ((const SqKafkaAborted *) b)->first;
+
+	return (first > second) - (first < second);
+}
+
+/* Brokers list them in the order of their ends. */
 static bool
 read_aborted(SqKafkaCursor *cursor, SqPart *part)
 {
@@ -344,6 +354,7 @@ read_aborted(SqKafkaCursor *cursor, SqPart *part)
 		part->aborted[i].producer = sq_kafka_read_int64(cursor);
 		part->aborted[i].first = sq_kafka_read_int64(cursor);
 	}
+	qsort(part->aborted, count, sizeof(SqKafkaAborted), compare_aborted);
 	part->naborted = count;
 	return true;
 }

@@ -4,14 +4,18 @@
 # Starts a broker of KIND mock or kafka with its files in DIR, waits until it
 # answers, and leaves in DIR: env (to be sourced: STREAMSQL_BOOTSTRAP and, for
 # the mock, STREAMSQL_CONTROL), pid, log. KEY=VALUE are lines of Kafka's
-# server.properties, but for two keys: listener=NAME:PROTOCOL adds a listener
-# on a free port of localhost, which env has as STREAMSQL_LISTENER_NAME, and
-# scram=… is a user for kafka-storage format --add-scram. KAFKA_JAVA has more
-# options of Java. The broker ends with `stop`, or with the shell that started
-# it (BROKER_PARENT, else the parent of this script). fetch gets Kafka's jars
-# into build/kafka; without Java that is a line of warning, in CI an error.
+# server.properties, but for these: listener=NAME:PROTOCOL adds a listener on a
+# free port of localhost, which env has as STREAMSQL_LISTENER_NAME; scram=… is a
+# user for kafka-storage format --add-scram; version=… is Kafka's, one of
+# $versions. KAFKA_JAVA has more options of Java. The mock knows one key,
+# brokers=N. The broker ends with `stop`, or with the shell that started it
+# (BROKER_PARENT, else the parent of this script). fetch gets the jars of all
+# versions into build/kafka; without Java that is a line of warning, in CI an
+# error.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
+versions='3.9.1 4.0.1'
+version=3.9.1
 
 fail()
 {
@@ -45,12 +49,13 @@ watch_parent()
 
 start_mock()
 {
-	local folder=${TMPDIR:-/tmp}
+	local folder=${TMPDIR:-/tmp} brokers=1
+	[ $# = 0 ] || brokers=${1#brokers=}
 	# a unix socket's path must be short
 	[ ${#folder} -lt 80 ] || folder=/tmp
 	socket=$(mktemp -u "$folder/sqmock.XXXXXX")
-	setsid "$root/build/bin/mock_broker" "$socket" >"$dir/out" 2>"$dir/log" \
-		</dev/null &
+	setsid "$root/build/bin/mock_broker" "$socket" "$brokers" >"$dir/out" \
+		2>"$dir/log" </dev/null &
 	echo $! >"$dir/pid"
 	disown
 	for _ in $(seq 100); do
@@ -65,17 +70,18 @@ start_mock()
 	EOF
 }
 
-# The jars, once; when two ask at a time the second waits.
+# The jars of the version, once; when two ask at a time the second waits.
 fetch_kafka()
 {
-	local jars=$root/build/kafka
+	local jars=$root/build/kafka/$version
 	[ ! -f "$jars/done" ] || return 0
 	mkdir -p "$jars"
 	(
 		flock 9
 		[ ! -f "$jars/done" ] || exit 0
-		echo "Fetching Apache Kafka with Maven (once)" >&2
+		echo "Fetching Apache Kafka $version with Maven (once)" >&2
 		MAVEN_OPTS=-XX:-UsePerfData mvn -q -B -f "$root/test/broker/pom.xml" \
+			-Dkafka="$version" \
 			dependency:copy-dependencies -DoutputDirectory="$jars/libs" \
 			>"$jars/log" 2>&1 </dev/null || exit 1
 		touch "$jars/done"
@@ -90,7 +96,7 @@ fetch_kafka()
 run_java()
 {
 	java -XX:-UsePerfData -Djava.io.tmpdir="$dir/tmp" \
-		-cp "$root/build/kafka/libs/*" "$@"
+		-cp "$root/build/kafka/$version/libs/*" "$@"
 }
 
 # The listeners that are asked for, as lines "NAME PROTOCOL PORT" in
@@ -142,7 +148,7 @@ write_properties()
 	message.max.bytes=20000000
 	EOF
 	for key in "$@"; do
-		[[ $key == listener=* || $key == scram=* ]] || echo "$key"
+		[[ $key == @(listener|scram|version)=* ]] || echo "$key"
 	done >>"$dir/server.properties"
 }
 
@@ -150,6 +156,9 @@ start_kafka()
 {
 	local port controller id key
 	local -a users=()
+	for key in "$@"; do
+		[[ $key != version=* ]] || version=${key#version=}
+	done
 	fetch_kafka
 	mkdir -p "$dir/tmp"
 	port=${KAFKA_PORT:-$(free_port)}
@@ -169,8 +178,9 @@ start_kafka()
 	fi
 	# shellcheck disable=SC2086
 	setsid java -Xmx"${KAFKA_HEAP:-768m}" -XX:+UseSerialGC -XX:-UsePerfData \
-		${KAFKA_JAVA:-} -Djava.io.tmpdir="$dir/tmp" -cp "$root/build/kafka/libs/*" \
-		kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null &
+		${KAFKA_JAVA:-} -Djava.io.tmpdir="$dir/tmp" \
+		-cp "$root/build/kafka/$version/libs/*" kafka.Kafka "$dir/server.properties" \
+		>>"$dir/log" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
 	disown
 	{
@@ -227,9 +237,10 @@ verb=$1
 case $verb in
 fetch)
 	dir=$root/build/kafka
-	[ ! -f "$dir/done" ] || exit 0
 	if command -v java >/dev/null && command -v mvn >/dev/null; then
-		fetch_kafka
+		for version in $versions; do
+			fetch_kafka
+		done
 	elif [ "${CI:-}" = true ]; then
 		fail "tests on a real Kafka need java and mvn"
 	else

@@ -18,6 +18,8 @@
  *		times; every %d in KEY and VALUE is 0 … COUNT - 1
  *	big	TOPIC	PARTITION	BYTES	a value {"text":"xxx…"} of this size
  *	begin, commit, abort	a transaction; one open at the end stays open
+ *	producer	NAME	[property=value …]	what follows is by another producer,
+ *		with properties of librdkafka when it is new; "-" is the first one
  *	flush		wait until the records before it are acknowledged
  *	acked		the same, and print the time then, in seconds since 1970
  *
@@ -38,13 +40,22 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define MAX_FIELDS 64
-#define TIMEOUT_MS 30000
+#define MAX_FIELDS    64
+#define MAX_PRODUCERS 16
+#define TIMEOUT_MS    30000
 
-static rd_kafka_t *producer;
+typedef struct Producer
+{
+	char *name;
+	rd_kafka_t *rk; /* NULL: not made yet */
+	bool in_transaction;
+} Producer;
+
+static Producer producers[MAX_PRODUCERS] = {{.name = "-"}};
+static int nproducers = 1;
+static Producer *producer = producers; /* whose turn it is */
 static const char *codec = "none";
-static bool transactional;
-static bool in_transaction;
+static bool transactional; /* the first one */
 static int line_number;
 
 typedef struct Bytes
@@ -92,16 +103,11 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value)
 		fail("%s", text);
 }
 
-/* The producer, made at first use. */
-static void
-need_producer(void)
+static rd_kafka_conf_t *
+make_conf(void)
 {
-	char text[512];
-	char id[64];
 	rd_kafka_conf_t *conf;
 
-	if (producer != NULL)
-		return;
 	if (getenv("STREAMSQL_BOOTSTRAP") == NULL)
 		fail("STREAMSQL_BOOTSTRAP is not set");
 	conf = rd_kafka_conf_new();
@@ -113,23 +119,73 @@ need_producer(void)
 	set(conf, "queue.buffering.max.messages", "1000000");
 	set(conf, "message.max.bytes", "20000000");
 	set(conf, "log_level", "3");
+	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+	return conf;
+}
+
+/* Make the producer whose turn it is. */
+static void
+open_producer(rd_kafka_conf_t *conf, bool begins)
+{
+	char text[512];
+
+	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+	if (producer->rk == NULL)
+		fail("%s", text);
+	if (begins)
+		check(rd_kafka_init_transactions(producer->rk, TIMEOUT_MS), "init");
+}
+
+/* The first producer is made at first use. */
+static void
+need_producer(void)
+{
+	char id[64];
+	rd_kafka_conf_t *conf;
+
+	if (producer->rk != NULL)
+		return;
+	conf = make_conf();
 	if (transactional)
 	{
 		snprintf(id, sizeof(id), "fill-%d", (int) getpid());
 		set(conf, "transactional.id", id);
 	}
-	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-	if (producer == NULL)
-		fail("%s", text);
-	if (transactional)
-		check(rd_kafka_init_transactions(producer, TIMEOUT_MS), "init");
+	open_producer(conf, transactional);
+}
+
+static void
+do_producer(char **fields, int count)
+{
+	rd_kafka_conf_t *conf;
+	bool begins = false;
+
+	if (count < 2)
+		fail("producer needs a name");
+	for (producer = producers; producer < producers + nproducers; producer++)
+		if (strcmp(producer->name, fields[1]) == 0)
+			return;
+	if (nproducers++ == MAX_PRODUCERS)
+		fail("more than %d producers", MAX_PRODUCERS);
+	producer->name = strdup(fields[1]);
+	conf = make_conf();
+	for (int i = 2; i < count; i++)
+	{
+		char *value = strchr(fields[i], '=');
+
+		if (value == NULL)
+			fail("property without =");
+		*value++ = '\0';
+		set(conf, fields[i], value);
+		begins |= strcmp(fields[i], "transactional.id") == 0;
+	}
+	open_producer(conf, begins);
 }
 
 static void
 flush(void)
 {
-	if (producer != NULL && rd_kafka_flush(producer, TIMEOUT_MS))
+	if (producer->rk != NULL && rd_kafka_flush(producer->rk, TIMEOUT_MS))
 		fail("records were not acknowledged within %d ms", TIMEOUT_MS);
 }
 
@@ -253,7 +309,7 @@ produce(const Target *target, Bytes key, Bytes value,
 	need_producer();
 	for (;;)
 	{
-		error = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(target->topic),
+		error = rd_kafka_producev(producer->rk, RD_KAFKA_V_TOPIC(target->topic),
 								  RD_KAFKA_V_PARTITION(target->partition),
 								  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 								  RD_KAFKA_V_TIMESTAMP(target->timestamp),
@@ -262,11 +318,11 @@ produce(const Target *target, Bytes key, Bytes value,
 								  RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 		if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
-		rd_kafka_poll(producer, 100);
+		rd_kafka_poll(producer->rk, 100);
 	}
 	if (error)
 		fail("%s: %s", target->topic, rd_kafka_err2str(error));
-	rd_kafka_poll(producer, 0);
+	rd_kafka_poll(producer->rk, 0);
 }
 
 static void
@@ -386,15 +442,15 @@ do_transaction(const char *verb)
 {
 	need_producer();
 	if (strcmp(verb, "begin") == 0)
-		check(rd_kafka_begin_transaction(producer), verb);
+		check(rd_kafka_begin_transaction(producer->rk), verb);
 	else if (strcmp(verb, "commit") == 0)
-		check(rd_kafka_commit_transaction(producer, TIMEOUT_MS), verb);
+		check(rd_kafka_commit_transaction(producer->rk, TIMEOUT_MS), verb);
 	else
 	{
 		flush(); /* so that aborted records are really in the log */
-		check(rd_kafka_abort_transaction(producer, TIMEOUT_MS), verb);
+		check(rd_kafka_abort_transaction(producer->rk, TIMEOUT_MS), verb);
 	}
-	in_transaction = strcmp(verb, "begin") == 0;
+	producer->in_transaction = strcmp(verb, "begin") == 0;
 }
 
 /* ---- Administration ---- */
@@ -424,14 +480,14 @@ control(const char *command)
 static void
 wait_for_leaders(const char *topic)
 {
-	rd_kafka_topic_t *handle = rd_kafka_topic_new(producer, topic, NULL);
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->rk, topic, NULL);
 
 	for (int i = 0; i < 300; i++)
 	{
 		const rd_kafka_metadata_t *metadata;
 		bool ready = false;
 
-		if (rd_kafka_metadata(producer, 0, handle, &metadata, TIMEOUT_MS))
+		if (rd_kafka_metadata(producer->rk, 0, handle, &metadata, TIMEOUT_MS))
 			continue;
 		if (metadata->topic_cnt == 1 && metadata->topics[0].err == 0)
 		{
@@ -508,8 +564,8 @@ do_topic(char **fields, int count)
 		*value++ = '\0';
 		rd_kafka_NewTopic_set_config(topic, fields[i], value);
 	}
-	queue = rd_kafka_queue_new(producer);
-	rd_kafka_CreateTopics(producer, &topic, 1, NULL, queue);
+	queue = rd_kafka_queue_new(producer->rk);
+	rd_kafka_CreateTopics(producer->rk, &topic, 1, NULL, queue);
 	finish_admin(queue, fields[1]);
 	rd_kafka_NewTopic_destroy(topic);
 	wait_for_leaders(fields[1]);
@@ -522,8 +578,8 @@ do_drop(const char *name)
 	rd_kafka_queue_t *queue;
 
 	need_producer();
-	queue = rd_kafka_queue_new(producer);
-	rd_kafka_DeleteTopics(producer, &topic, 1, NULL, queue);
+	queue = rd_kafka_queue_new(producer->rk);
+	rd_kafka_DeleteTopics(producer->rk, &topic, 1, NULL, queue);
 	finish_admin(queue, name);
 	rd_kafka_DeleteTopic_destroy(topic);
 }
@@ -543,8 +599,8 @@ do_truncate(char **fields, int count)
 	rd_kafka_topic_partition_list_add(list, fields[1], atoi(fields[2]))
 		->offset = atoll(fields[3]);
 	request = rd_kafka_DeleteRecords_new(list);
-	queue = rd_kafka_queue_new(producer);
-	rd_kafka_DeleteRecords(producer, &request, 1, NULL, queue);
+	queue = rd_kafka_queue_new(producer->rk);
+	rd_kafka_DeleteRecords(producer->rk, &request, 1, NULL, queue);
 	finish_admin(queue, fields[1]);
 	rd_kafka_DeleteRecords_destroy(request);
 	rd_kafka_topic_partition_list_destroy(list);
@@ -564,8 +620,8 @@ do_partitions(char **fields, int count)
 									  sizeof(text));
 	if (more == NULL)
 		fail("%s", text);
-	queue = rd_kafka_queue_new(producer);
-	rd_kafka_CreatePartitions(producer, &more, 1, NULL, queue);
+	queue = rd_kafka_queue_new(producer->rk);
+	rd_kafka_CreatePartitions(producer->rk, &more, 1, NULL, queue);
 	finish_admin(queue, fields[1]);
 	rd_kafka_NewPartitions_destroy(more);
 }
@@ -592,6 +648,8 @@ run_line(char *line)
 		do_trades(fields, count);
 	else if (strcmp(fields[0], "big") == 0)
 		do_big(fields, count);
+	else if (strcmp(fields[0], "producer") == 0)
+		do_producer(fields, count);
 	else if (strcmp(fields[0], "flush") == 0)
 		flush();
 	else if (strcmp(fields[0], "acked") == 0)
@@ -611,24 +669,44 @@ run_line(char *line)
 	free(whole);
 }
 
-/* All lines, read first: whether there is a transaction among them decides how
- * the producer is made. */
+/* All lines, read first: whether there is a transaction among those of the
+ * first producer decides how it is made. */
 static char **
 read_lines(FILE *in, int *count)
 {
 	char **lines = NULL;
 	char *line = NULL;
 	size_t space = 0;
+	bool first = true;
 
 	*count = 0;
 	while (getline(&line, &space, in) >= 0)
 	{
 		lines = realloc(lines, (size_t) (*count + 1) * sizeof(char *));
 		lines[(*count)++] = strdup(line);
-		transactional |= strncmp(line, "begin", 5) == 0;
+		first &= strncmp(line, "producer", 8) != 0;
+		transactional |= first && strncmp(line, "begin", 5) == 0;
 	}
 	free(line);
 	return lines;
+}
+
+/* Have all acknowledged; a transaction that is open stays open. */
+static void
+end_producers(void)
+{
+	bool open = false;
+
+	for (producer = producers; producer < producers + nproducers; producer++)
+	{
+		flush();
+		open |= producer->in_transaction;
+	}
+	if (open)
+		_exit(0);
+	for (producer = producers; producer < producers + nproducers; producer++)
+		if (producer->rk != NULL)
+			rd_kafka_destroy(producer->rk);
 }
 
 int
@@ -649,10 +727,6 @@ main(int argc, char **argv)
 	lines = read_lines(in, &count);
 	for (line_number = 1; line_number <= count; line_number++)
 		run_line(lines[line_number - 1]);
-	flush();
-	if (in_transaction)
-		_exit(0); /* without ending the transaction */
-	if (producer != NULL)
-		rd_kafka_destroy(producer);
+	end_producers();
 	return 0;
 }

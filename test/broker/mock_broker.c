@@ -14,6 +14,8 @@
  *	down BROKER | up BROKER		refuse connections, accept them again
  *	error APIKEY CODE COUNT		let the next COUNT requests fail
  *	leader TOPIC PARTITION BROKER
+ *	follower TOPIC PARTITION BROKER	who is to be asked instead; -1: nobody
+ *	versions APIKEY MIN MAX		that brokers say they speak
  *
  * Ends by a signal. One thread serves the socket, one
  * connection at a time.
@@ -79,6 +81,11 @@ run_command(const char *line)
 		return push_errors(a, b, c);
 	if (sscanf(line, "leader %255s %d %d", name, &a, &b) == 3)
 		return rd_kafka_mock_partition_set_leader(cluster, name, a, b);
+	if (sscanf(line, "follower %255s %d %d", name, &a, &b) == 3)
+		return rd_kafka_mock_partition_set_follower(cluster, name, a, b);
+	if (sscanf(line, "versions %d %d %d", &a, &b, &c) == 3)
+		return rd_kafka_mock_set_apiversion(cluster, (int16_t) a, (int16_t) b,
+											(int16_t) c);
 	return RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED;
 }
 
