@@ -1,7 +1,7 @@
 /*
  * least_fetch.c
- *		The least that reading a topic costs: one socket, Fetch requests, records
- *		counted where they were received.
+ *		The least that reading a topic costs: one socket, Fetch requests,
+ *		records counted where they were received.
  *
  * No negotiation, no security, no transactions, no checksums, no compression,
  * one broker that leads all partitions: a limit that no reader of ours can
