@@ -313,6 +313,16 @@ bytes_of(const SqNativeTree *tree)
 	return tree->rows * (tree->rel->reltarget->width + 32.0);
 }
 
+/* Why there is no tree, unless there is one for another order of the join. */
+static void
+note_reason(SqProposal *proposal, const char *reason)
+{
+	SqFdwRel *state = proposal->joinrel->fdw_private;
+
+	if (state->native == NULL)
+		state->reason = reason;
+}
+
 static SqNativeTree *
 make_hash(SqProposal *proposal)
 {
@@ -336,7 +346,11 @@ make_hash(SqProposal *proposal)
 	/* without keys nothing divides what exceeds memory */
 	if (equalities == NIL && (proposal->type == SQ_JOIN_FULL ||
 							  bytes_of(inner) > get_hash_memory_limit()))
+	{
+		note_reason(proposal, "a full or large join has no equality of types "
+							  "with kernels");
 		return NULL;
+	}
 	tree = make_join(proposal, SQ_METHOD_HASH, equalities, conditions);
 	if (equalities == NIL)
 		pairs = outer->rows * inner->rows;
@@ -424,6 +438,7 @@ propose(SqProposal *proposal, SqNativeTree *tree)
 		(state->native != NULL && state->native->cost <= tree->cost))
 		return;
 	state->native = tree;
+	state->reason = NULL;
 	if (!can_output(joinrel))
 	{
 		state->reason = "whole rows or computed columns are wanted of a join";
