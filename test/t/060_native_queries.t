@@ -42,16 +42,21 @@ $node->safe_psql('postgres', $generator->schema . q(
 	CREATE FUNCTION possible(query text, answered text) RETURNS bool
 	LANGUAGE plpgsql AS $$
 	DECLARE
+		collapsed text;
 		avoided text;
 		possible bool := false;
 	BEGIN
-		PERFORM set_config('join_collapse_limit', '1', true);
-		FOREACH avoided IN ARRAY ARRAY['hashjoin', 'mergejoin', 'nestloop', 'hashagg', 'sort'] LOOP
-			PERFORM set_config('enable_' || avoided, 'off', true);
-			possible := possible OR answer(query, 'forbid') = answered;
-			PERFORM set_config('enable_' || avoided, 'on', true);
+		FOREACH collapsed IN ARRAY ARRAY['1', '8'] LOOP
+			PERFORM set_config('join_collapse_limit', collapsed, true);
+			FOREACH avoided IN ARRAY ARRAY['hashjoin', 'mergejoin', 'nestloop', 'hashagg', 'sort',
+				'hashjoin mergejoin', 'hashjoin nestloop', 'mergejoin nestloop'] LOOP
+				PERFORM set_config('enable_' || method, 'off', true)
+					FROM string_to_table(avoided, ' ') method;
+				possible := possible OR answer(query, 'forbid') = answered;
+				PERFORM set_config('enable_' || method, 'on', true)
+					FROM string_to_table(avoided, ' ') method;
+			END LOOP;
 		END LOOP;
-		PERFORM set_config('join_collapse_limit', '8', true);
 		RETURN possible;
 	END
 	$$;
@@ -72,7 +77,9 @@ $node->safe_psql('postgres', $generator->schema . q(
 		verdict := CASE WHEN native = forbidden AND native = heap THEN 'same'
 			WHEN errors AND (native IN (forbidden, heap) OR possible(topics, native)
 				OR possible(replace(query, 'R_', 'h_'), native)) THEN 'torn'
-			ELSE format(E'DIFFERENT\n%s\n-- native\n%s\n-- forbidden\n%s\n-- heap\n%s',
+			ELSE format(E'DIFFERENT batch_rows %s work_mem %s\n%s\n'
+				'-- native\n%s\n-- forbidden\n%s\n-- heap\n%s',
+				current_setting('streamsql.batch_rows'), current_setting('work_mem'),
 				query, left(native, 300), left(forbidden, 300), left(heap, 300)) END;
 		RETURN CASE WHEN native ~ '^[0-9A-Z]{5} ' THEN 'error ' ELSE 'rows ' END ||
 			CASE WHEN reason IS NULL THEN 'native ' ELSE 'other ' END || verdict ||
@@ -80,11 +87,13 @@ $node->safe_psql('postgres', $generator->schema . q(
 	END
 	$$;));
 
-my $script = "SET timezone = 'UTC';\n";
+my $script = "SET timezone = 'UTC';\nSET hash_mem_multiplier = 1;\n";
 my @listed;
 for (1 .. $count)
 {
 	my ($query, $listed) = $generator->query;
+	my %settings = $generator->settings;
+	$script .= join '', map { "SET $_ = $settings{$_};\n" } sort keys %settings;
 	$script .= sprintf "SELECT compare(%s);\n", quote($query);
 	push @listed, $listed;
 }

@@ -15,6 +15,16 @@ use StreamSQL::Relations qw(pick chance);
 my @crossed = ([qw(integer numeric)], [qw(integer float)], [qw(float numeric)],
 	[qw(date timestamp)], [qw(date timestamptz)], [qw(timestamp timestamptz)], [qw(text char)],
 	[ 'char', 'text COLLATE "C"' ], [ 'text', 'text COLLATE "C"' ], [qw(name text)]);
+# Constants of other types, or that no value of the type is equal to.
+my %odd_literals = (
+	integer => [ qw(2147483648 9223372036854775807 -32769 1.5 1::bigint 2::numeric 1.5::float8) ],
+	numeric => [ qw(1e20 0.00001 12.50 1 1.5::float8 999999999999999999 'NaN' 'Infinity') ],
+	float => [ qw(0.1 1 0.1::float4 1::numeric 'NaN' 'Infinity' '-0') ],
+	text => [ "'a'::varchar", "'a '::char(3)", "'ab'::name", "''::text" ],
+	char => [ "'a    '", "'a'::text", "'a '::text" ],
+	date => [ "'infinity'", "'2026-01-01'::timestamp", "'2026-01-01 12:00Z'::timestamptz" ],
+	timestamp => [ "'infinity'", "'2026-01-01'::date", "'2026-01-01 00:00Z'::timestamptz" ],
+	timestamptz => [ "'-infinity'", "'2026-01-01'::date", "'2026-01-01 00:00'::timestamp" ]);
 my %crosses;
 for my $pair (@crossed)
 {
@@ -89,6 +99,7 @@ sub _integer
 		"($column + $other)", "($column - $other)", "($column * 2)",
 		"coalesce($column, 0)", "abs($column)", "-$column", "$column % 5",
 		"CASE WHEN $column > 1 THEN $column ELSE $other END",
+		"CASE $column WHEN 1 THEN 2 WHEN 3 THEN $other END", "greatest($column, $other)",
 		"nullif($column, 1)", 'length(' . $self->_any($scope, 'text') . ')',
 		chance(0.1) ? "$column / $other" : "($other / 2)");
 }
@@ -103,7 +114,8 @@ sub _numeric
 	my ($other, $other_type) = $self->_find([ pick(@$scope) ], 'numeric', 'strict');
 	return pick($column, $column, "($column + 1)", "($column * 2)", "-$column",
 		$other_type->{free} ? $column : ("($column - $other)", "($column * $other)"),
-		"coalesce($column, $zero)", "($column * 1.5)", "abs($column)");
+		"coalesce($column, $zero)", "($column * 1.5)", "abs($column)", "round($column, 1)",
+		"($column / 3)", "CASE WHEN $column > 1 THEN $column ELSE $zero END");
 }
 
 # Exact, and without -0; nothing where no relation has a float.
@@ -120,16 +132,19 @@ sub _text
 {
 	my ($self, $scope, @wanted) = @_;
 	my $column = $self->_any($scope, 'text', @wanted);
+	my $any = $self->_any($scope, @wanted ? 'numeric' : 'strict');
 	return pick($column, $column, $column, "upper($column)", "($column || 'x')",
-		"coalesce($column, 'none')", "left($column, 1)");
+		"coalesce($column, 'none')", "left($column, 1)", "($any)::text");
 }
 
-# A column compared with constants of its type.
+# A column compared with constants.
 sub _comparison
 {
 	my ($self, $scope) = @_;
 	my ($name, $column) = $self->_find([ pick(@$scope) ], 'ordered');
 	my ($literal, $other) = map { pick(@{ $column->{literals} }) } 1 .. 2;
+	my $odd = $odd_literals{ $column->{like} };
+	$literal = pick(@$odd) if $odd && chance(0.1);
 	my $operator = pick(qw(= <> < <= > >=));
 	return pick(
 		"$name $operator $literal", "$name $operator $literal", "$name $operator $literal",
@@ -199,26 +214,28 @@ sub _pair
 	return @{ pick(@{ $kinds{ pick(sort keys %kinds) } }) };
 }
 
+sub _names
+{
+	my ($self, $left, $right) = @_;
+	my ($a, $b) = $self->_pair($left, $right);
+	return ($self->_name($left->[0], $a), $self->_name($right->[0], $b));
+}
+
 sub _alike
 {
 	my ($self, $scope, $operator) = @_;
-	my ($left, $right) = (pick(@$scope), pick(@$scope));
-	my ($a, $b) = $self->_pair($left, $right);
-	return $self->_name($left->[0], $a) . " $operator " . $self->_name($right->[0], $b);
+	return join " $operator ", $self->_names(pick(@$scope), pick(@$scope));
 }
 
 # An equality, or something like it, of two relations.
 sub _equality
 {
 	my ($self, $left, $right) = @_;
-	if (chance(0.9))
-	{
-		my ($a, $b) = $self->_pair($left, $right);
-		return $self->_name($left->[0], $a) . ' = ' . $self->_name($right->[0], $b);
-	}
+	return join ' = ', $self->_names($left, $right) if chance(0.9);
 	my ($i, $j) = map { $self->_any([$_], 'integer') } $left, $right;
 	my ($t, $u) = map { $self->_any([$_], 'text', 'plain') } $left, $right;
-	return pick("$i + 1 = $j", "upper($t) = upper($u)", "$i = $j AND $t = $u");
+	# no overflow, which would be an error where rows are compared early
+	return pick("$i % 100 + 1 = $j", "upper($t) = upper($u)", "$i = $j AND $t = $u");
 }
 
 # Looking up a table by its key, if the other side has columns for it.
@@ -253,6 +270,13 @@ sub _join_condition
 	my ($self, $type, $left, $right, $count) = @_;
 	my @common = $self->_common($left, $right);
 	return 'USING (' . pick(@common) . ')' if $count == 2 && @common && chance(0.5);
+	if ($type eq 'LEFT JOIN' && chance(0.1))
+	{
+		# an anti join
+		my ($a, $b) = $self->_names($left, $right);
+		push @{ $self->{conditions} }, "$b IS NULL";
+		return "ON $a = $b";
+	}
 	my $on = chance(0.5) ? $self->_key($left, $right) : $self->_equality($left, $right);
 	return "ON $on" if $type eq 'FULL JOIN';
 	$on .= ' AND ' . $self->_condition([ $left, $right ], 0) if chance(0.25);
@@ -294,13 +318,14 @@ sub _subquery
 	my ($self, @scope) = @_;
 	my $name = pick(qw(s1 s2 t1 t2 t3));
 	my ($left, $right) = (pick(@scope), [ 'o', $self->{relations}{$name} ]);
-	my ($a, $b) = $self->_pair($left, $right);
+	my ($a, $b) = $self->_names($left, $right);
+	my ($c, $d) = $self->_names($left, $right);
 	my $extra = chance(0.3) ? ' AND ' . $self->_condition([$right], 0) : '';
-	($a, $b) = ($self->_name($left->[0], $a), $self->_name('o', $b));
 	return pick(
 		"EXISTS (SELECT 1 FROM R_$name o WHERE " . $self->_key($left, $right) . "$extra)",
 		"NOT EXISTS (SELECT 1 FROM R_$name o WHERE $b = $a$extra)",
 		"$a IN (SELECT $b FROM R_$name o WHERE true$extra)",
+		"($a, $c) IN (SELECT $b, $d FROM R_$name o WHERE true$extra)",
 		chance(0.2)
 		? "$a NOT IN (SELECT $b FROM R_$name o WHERE $b IS NOT NULL$extra)"
 		: $self->_any([$left], 'integer') . ' < 3');
@@ -309,7 +334,7 @@ sub _subquery
 sub _where
 {
 	my ($self, @scope) = @_;
-	my @conditions;
+	my @conditions = @{ $self->{conditions} };
 	push @conditions, $self->_condition(\@scope, 2) if chance(0.5);
 	push @conditions, $self->_subquery(@scope) if chance(0.2);
 	return @conditions ? ' WHERE ' . join(' AND ', @conditions) : '';
@@ -387,10 +412,11 @@ sub _rows
 sub _select
 {
 	my ($self) = @_;
+	$self->{conditions} = [];
 	my ($from, @scope) = $self->_from;
 	my $where = $self->_where(@scope);
 	my $grouped = chance(0.55);
-	my @groups = $grouped ? map { $self->_key_expression(@scope) } 1 .. pick(0, 1, 1, 1, 2) : ();
+	my @groups = $grouped ? map { $self->_key_expression(@scope) } 1 .. pick(0, 1, 1, 1, 2, 3) : ();
 	my @output = $grouped
 	  ? (@groups, map { $self->_aggregate(@scope) } 1 .. pick(1, 2, 3))
 	  : $self->_rows(@scope);
@@ -401,6 +427,16 @@ sub _select
 		'sum(' . $self->_any([ $scope[0] ], 'integer') . ') > 0')
 	  if $grouped && chance(0.15);
 	return $query;
+}
+
+# Settings under which the executor's frames end elsewhere, or groups and hash
+# tables go to files.
+sub settings
+{
+	my ($self) = @_;
+	return (
+		'streamsql.batch_rows' => pick(1024, 1024, 1, 7, 64, 100),
+		work_mem => chance(0.3) ? 64 : 4096);
 }
 
 # One query, and whether it is one of types with kernels only.

@@ -69,10 +69,13 @@ my %others = (
 	mood => { like => 'mood', values => [ '"sad"', '"ok"', '"Happy"' ] },
 	few => { like => 'integer', values => [ 0, 1, 2, 3 ] },
 	'"char"' => { like => '"char"', extreme => 0, values => [ '"a"', '"b"', '""' ] },
+	'text COLLATE loose' => { like => 'text COLLATE loose', strict => 0, key => 0,
+		values => [ _texts(20) ] },
 	name => { like => 'name', extreme => 0, values => [ '"a"', '"ab"', '""', "\"\xc3\xbcn\"" ] });
 # What the types above need.
 my $types = q(CREATE TYPE mood AS ENUM ('sad', 'ok', 'Happy');
 CREATE DOMAIN few AS int CHECK (VALUE < 100);
+CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 );
 
 # A numeric of so many digits, so many of them after the point.
@@ -110,6 +113,9 @@ sub _listed_type
 	if ($kind =~ /^timestamp/)
 	{
 		my $zone = $kind eq 'timestamptz';
+		return { type => $kind, like => $kind, values => [ 0, '1767225600000', '"1767225600001"' ],
+			literals => [ map { _literal($_) } @moments ], options => ["epoch 'ms'"], key => 0 }
+		  if chance(0.2);
 		return { type => $kind . pick('', '', map { "($_)" } 0 .. 6), like => $kind,
 			values => [ @moments, $zone ? @zoned : () ], extremes => \@endless };
 	}
@@ -168,7 +174,7 @@ sub _column
 	my ($type, %more) = @_;
 	my $column = { strict => 1, extreme => 1, ordered => 1, list => 1, key => 1, options => [],
 		extremes => [], %$type, %more };
-	my ($kind) = split ' ', $column->{like};
+	my ($kind) = $column->{like} =~ /^(\S+)(?: COLLATE "C")?$/ ? $1 : '';
 	$column->{literals} //= [ map { _literal($_) } @{ $column->{values} } ];
 	$column->{plain} = $column->{like} eq 'text';
 	$column->{moment} = $kind =~ /^(date|timestamp)/;
@@ -257,6 +263,7 @@ sub new
 	{
 		my $table = $name =~ /^t/ || ($name eq 'e' && chance(0.5));
 		my $relation = { name => $name, table => $table, rows => $rows{$name},
+			format => pick(qw(json json csv)),
 			columns => [ _columns(!$table) ], keys => [] };
 		_make_table($relation) if $table;
 		$self->{$name} = $relation;
@@ -283,6 +290,21 @@ sub _object
 	return '{' . join(',', @members) . '}';
 }
 
+# The same as a line of CSV, where an empty text is quoted and NULL is nothing.
+sub _line
+{
+	my ($row, @columns) = @_;
+	my @fields;
+	for my $column (@columns)
+	{
+		my $json = $row->{ $column->{field} };
+		my $text = $column->{like} eq 'jsonb' ? $json : _text_of($json) // $json;
+		$text =~ s/null/NULL/, $text =~ tr/[]/{}/ if $column->{like} eq 'int4[]';
+		push @fields, $json eq 'null' ? '' : '"' . $text =~ s/"/""/gr . '"';
+	}
+	return join ',', @fields;
+}
+
 # The key of a record.
 sub _key
 {
@@ -294,6 +316,14 @@ sub _key
 	return '\N' if $json eq 'null';
 	my $text = _text_of($json) // $json;
 	return $text eq '' ? '""' : $text =~ s/\\/\\\\/gr;
+}
+
+# The value of a record; as JSON it may hold the key too.
+sub _value_of
+{
+	my ($relation, $row, @columns) = @_;
+	return _object($row, @columns) if $relation->{format} eq 'json';
+	return _line($row, grep { !$_->{is_key} || $relation->{key_source} eq 'value' } @columns);
 }
 
 # The lines of fill.c that make the topics. The last record of a table's key
@@ -311,10 +341,10 @@ sub fill
 		{
 			my %row = map { $_->{field} => _value($_) } @columns;
 			# \ begins an escape of fill.c
-			my $json = _object(\%row, @columns) =~ s/\\/\\\\/gr;
+			my $value = _value_of($relation, \%row, @columns) =~ s/\\/\\\\/gr;
 			my $partition = $relation->{table} ? '-' : int rand $partitions;
 			$lines .= join("\t", 'record', "q_$relation->{name}", $partition, '-',
-				_key($relation, \%row), $json) . "\n";
+				_key($relation, \%row), $value) . "\n";
 		}
 	}
 	return $lines;
@@ -341,7 +371,7 @@ sub _table
 	my @dropped = map { "dropped$_" } 1 .. pick(0, 1, 1, 2);
 	splice @definitions, int rand(@definitions + 1), 0, "$_ " . pick('int', 'text', 'numeric(5,2)')
 	  for @dropped;
-	my %options = (topic => $table);
+	my %options = (topic => $table, format => $relation->{format});
 	%options = (%options, kind => 'table', map { $_ => $relation->{$_} } qw(key_format key_source))
 	  if $relation->{table};
 	my $options = join ', ', map { "$_ '$options{$_}'" } sort keys %options;
@@ -361,7 +391,7 @@ sub schema
 	{
 		$sql .= _table($self->{$name}) . "CREATE TABLE h_$name AS SELECT * FROM q_$name;\n";
 	}
-	return $sql . "ANALYZE;\n";
+	return $sql . (chance(0.7) ? "ANALYZE;\n" : '');
 }
 
 1;
