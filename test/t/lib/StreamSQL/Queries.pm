@@ -2,9 +2,9 @@
 #
 # Relations are called R_<name>, so that a query can be made one over topics or
 # over heap tables. Columns are picked by what an expression needs of them, from
-# those of a scope: an array of pairs of an alias and its relation. Where a
-# query is to have columns of types without kernels too, what they are used for
-# is the same. Everything follows from one seed.
+# those of a scope: an array of pairs of an alias and its relation. Some queries
+# use columns of types without kernels too, for the same. Everything follows
+# from one seed.
 package StreamSQL::Queries;
 
 use strict;
@@ -36,7 +36,7 @@ sub new
 {
 	my ($class, $seed) = @_;
 	srand($seed);
-	return bless { relations => StreamSQL::Relations->new, others => 0, touched => 0 }, $class;
+	return bless { relations => StreamSQL::Relations->new }, $class;
 }
 
 sub fill { return $_[0]{relations}->fill }
@@ -59,8 +59,7 @@ sub _columns
 
 sub _name
 {
-	my ($self, $alias, $column) = @_;
-	$self->{touched} = 1 if !$column->{listed};
+	my ($alias, $column) = @_;
 	return "$alias.$column->{name}";
 }
 
@@ -76,7 +75,7 @@ sub _find
 	}
 	return if !@found;
 	my ($alias, $column) = @{ pick(@found) };
-	return ($self->_name($alias, $column), $column);
+	return (_name($alias, $column), $column);
 }
 
 # The name of a column like this, of which every relation has some.
@@ -218,7 +217,7 @@ sub _names
 {
 	my ($self, $left, $right) = @_;
 	my ($a, $b) = $self->_pair($left, $right);
-	return ($self->_name($left->[0], $a), $self->_name($right->[0], $b));
+	return (_name($left->[0], $a), _name($right->[0], $b));
 }
 
 sub _alike
@@ -247,8 +246,8 @@ sub _key
 	{
 		my @columns = grep { $_->{like} eq $key->{like} } $self->_columns($left->[1]);
 		last if !@columns || !($key->{listed} || $self->{others});
-		push @equalities, $self->_name($left->[0], pick(@columns)) . ' = '
-		  . $self->_name($right->[0], $key);
+		push @equalities, _name($left->[0], pick(@columns)) . ' = '
+		  . _name($right->[0], $key);
 	}
 	return join ' AND ', @equalities if @equalities;
 	return $self->_equality($left, $right);
@@ -268,6 +267,9 @@ sub _common
 sub _join_condition
 {
 	my ($self, $type, $left, $right, $count) = @_;
+	# of large ones few rows are to match
+	return 'ON ' . join ' = ', map { $self->_any([$_], 'wide') } $left, $right
+	  if $left->[1] == $right->[1] && $self->{large};
 	my @common = $self->_common($left, $right);
 	return 'USING (' . pick(@common) . ')' if $count == 2 && @common && chance(0.5);
 	if ($type eq 'LEFT JOIN' && chance(0.1))
@@ -289,15 +291,17 @@ sub _from
 {
 	my ($self) = @_;
 	my $count = pick(1, 1, 2, 2, 2, 3, 3, 4);
+	my $large = $self->{large} = $count <= 2 && chance(0.15);
 	my @scope;
 	my $from = '';
 	for my $n (1 .. $count)
 	{
 		my $name = pick($n == 1 ? qw(s1 s1 s2 t1 t2 t3 e) : qw(s1 s2 t1 t1 t2 t2 t3 t3 e));
+		$name = 's3' if $large && ($n == 1 || chance(0.5));
 		my $item = [ chr(ord('a') + $n - 1), $self->{relations}{$name} ];
 		my $rows = "R_$name";
-		my $some = $self->_condition([ [ 'o', $item->[1] ] ], 0);
-		$rows = "(SELECT * FROM $rows o WHERE $some)" if chance(0.08);
+		$rows = "(SELECT * FROM $rows o WHERE " . $self->_condition([ [ 'o', $item->[1] ] ], 0) . ')'
+		  if chance(0.08);
 		if ($n == 1)
 		{
 			$from = "$rows $item->[0]";
@@ -384,15 +388,31 @@ sub _host_aggregate
 sub _key_expression
 {
 	my ($self, @scope) = @_;
-	if (chance(0.7))
-	{
-		my ($column) = $self->_find([ pick(@scope) ], 'strict');
-		return $column;
-	}
+	return $self->_any(\@scope, 'wide') if $self->{large} && chance(0.4);
+	return $self->_any(\@scope, 'strict') if chance(0.7);
 	my ($day) = $self->_find(\@scope, 'time');
 	my $i = $self->_any(\@scope, 'integer');
 	return pick("$i % 3", $self->_any(\@scope, 'numeric') . ' > 1', "$i IS NULL",
 		$self->_text(\@scope), "coalesce($i, 0)", defined $day ? "date_trunc('day', $day)" : ());
+}
+
+# A query for each row, which is executed again and again.
+sub _repeated
+{
+	my ($self, @scope) = @_;
+	my $name = pick(@scope > 1 ? () : 's2', qw(t1 t2 t3));
+	my $item = [ 'o', $self->{relations}{$name} ];
+	my ($a, $b) = $self->_names(pick(@scope), $item);
+	my $from = "R_$name o";
+	my @inner = ($item);
+	if (chance(0.3))
+	{
+		push @inner, [ 'p', $self->{relations}{t1} ];
+		$from .= pick(' JOIN', ' LEFT JOIN') . ' R_t1 p ON ' . $self->_equality(@inner);
+	}
+	my $where = "$b = $a" . (chance(0.3) ? ' AND ' . $self->_condition(\@inner, 0) : '');
+	return pick('', 'NOT ') . "EXISTS (SELECT 1 FROM $from WHERE $where)" if chance(0.3);
+	return '(SELECT ' . $self->_aggregate(@inner) . " FROM $from WHERE $where)";
 }
 
 sub _rows
@@ -404,6 +424,7 @@ sub _rows
 		my ($column) = $self->_find([ pick(@scope) ]);
 		$column = pick($self->_integer(\@scope, 1), $self->_numeric(\@scope), $self->_text(\@scope),
 			$self->_float(\@scope) // $column) if chance(0.3);
+		$column = $self->_repeated(@scope) if !$self->{large} && chance(0.06);
 		push @output, $column;
 	}
 	return @output;
@@ -429,14 +450,14 @@ sub _select
 	return $query;
 }
 
-# Settings under which the executor's frames end elsewhere, or groups and hash
+# Settings for the last query, under which the executor's frames end elsewhere, or groups and hash
 # tables go to files.
 sub settings
 {
 	my ($self) = @_;
 	return (
 		'streamsql.batch_rows' => pick(1024, 1024, 1, 7, 64, 100),
-		work_mem => chance(0.3) ? 64 : 4096);
+		work_mem => chance($self->{large} ? 0.7 : 0.2) ? 64 : 4096);
 }
 
 # One query, and whether it is one of types with kernels only.
@@ -444,9 +465,7 @@ sub query
 {
 	my ($self) = @_;
 	$self->{others} = chance(0.35);
-	$self->{touched} = 0;
-	my $query = $self->_select;
-	return ($query, !$self->{touched});
+	return ($self->_select, !$self->{others});
 }
 
 1;

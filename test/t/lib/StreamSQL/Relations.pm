@@ -1,15 +1,17 @@
 # Generated relations: columns of all kinds of types and names, and their data.
 #
-# Every relation has its own columns, among them two integers, a numeric and a
-# text: a query may rely on these. Values come from small domains, so that joins
-# find something, with NULLs, duplicates and, rarely, extremes. Floats are sums
-# of powers of two: adding them is exact in any order. All of it follows from
-# Perl's srand.
+# Every relation has its own columns, among them two integers (one of as many
+# values as there are rows), a numeric and a text: a query may rely on these.
+# Other values come from small domains, so that joins find something, with
+# NULLs, duplicates and, rarely, extremes. s3 is large: its hash tables and
+# groups go to files where there is little memory. Floats are sums of powers of
+# two: adding them is exact in any order. All of it follows from Perl's srand.
 #
 # A column is a hash: field (its name), name (as SQL), type, like (what it is
 # compared with), values (as JSON), extremes, literals (as SQL), options, and
 # what it is for queries:
 #	listed		of a type with kernels
+#	wide		the integer of many values
 #	strict		equal values look the same, so that groups and min() show one
 #	ordered, extreme, list	has <, has min(), fits array_agg()
 #	integer, numeric, float, text, plain (of no collation), boolean, time, moment
@@ -205,11 +207,13 @@ sub _metadata
 # The columns of a relation: some that every one has, and others.
 sub _columns
 {
-	my ($stream) = @_;
+	my ($stream, $rows) = @_;
 	my $precision = pick(2 .. 18);
+	my ($wide, $narrow) = (pick(qw(int bigint)), pick(qw(int bigint smallint)));
 	my @columns = (
-		(map { _column({ type => $_, %{ $listed{$_} } }, listed => 1) } pick(qw(int smallint)),
-			pick(qw(int bigint smallint))),
+		_column({ type => $wide, %{ $listed{$wide} }, values => [ 0 .. $rows ] },
+			listed => 1, wide => 1, literals => [ 0, 1, 5, 30 ]),
+		_column({ type => $narrow, %{ $listed{$narrow} } }, listed => 1),
 		_column(_numeric($precision, pick(0 .. $precision)), listed => 1),
 		_column({ type => 'text', like => 'text', values => [ _texts(20) ] }, listed => 1),
 		(map { _listed_column() } 1 .. pick(4 .. 12)),
@@ -257,14 +261,14 @@ sub _make_table
 sub new
 {
 	my ($class) = @_;
-	my %rows = (s1 => 120, s2 => 50, t1 => 60, t2 => 40, t3 => 30, e => 0);
+	my %rows = (s1 => 120, s2 => 50, s3 => 3000, t1 => 60, t2 => 40, t3 => 30, e => 0);
 	my $self = bless { names => [ sort keys %rows ] }, $class;
 	for my $name (@{ $self->{names} })
 	{
 		my $table = $name =~ /^t/ || ($name eq 'e' && chance(0.5));
 		my $relation = { name => $name, table => $table, rows => $rows{$name},
 			format => pick(qw(json json csv)),
-			columns => [ _columns(!$table) ], keys => [] };
+			columns => [ _columns(!$table, $rows{$name}) ], keys => [] };
 		_make_table($relation) if $table;
 		$self->{$name} = $relation;
 	}
