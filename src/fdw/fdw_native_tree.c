@@ -537,6 +537,16 @@ join_state(RelOptInfo *joinrel)
 	return state;
 }
 
+/* A join is not native because one of its sides isn't. */
+static void
+note_missing(SqProposal *proposal, const RelOptInfo *side)
+{
+	const SqFdwRel *state = side->fdw_private;
+
+	if (state != NULL && state->reason != NULL)
+		note_reason(proposal, state->reason);
+}
+
 static bool
 can_look_up(const SqProposal *proposal)
 {
@@ -559,7 +569,10 @@ sq_fdw_native_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
 	proposal.outer = sq_fdw_native_tree(root, outer);
 	proposal.inner = sq_fdw_native_tree(root, inner);
 	if (proposal.outer == NULL || proposal.inner == NULL)
+	{
+		note_missing(&proposal, proposal.outer == NULL ? outer : inner);
 		return;
+	}
 	proposal.translation = sq_fdw_translation_create(
 		root, bms_union(outer->relids, inner->relids));
 	split_clauses(&proposal, type, extra->restrictlist);
