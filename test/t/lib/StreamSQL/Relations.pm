@@ -386,14 +386,16 @@ sub _table
 	return $sql;
 }
 
-# The SQL that makes foreign tables q_… and heap copies h_….
+# The SQL that makes foreign tables q_…, heap copies h_…, and those the other
+# way round g_….
 sub schema
 {
 	my ($self) = @_;
 	my $sql = $types;
 	for my $name (@{ $self->{names} })
 	{
-		$sql .= _table($self->{$name}) . "CREATE TABLE h_$name AS SELECT * FROM q_$name;\n";
+		$sql .= _table($self->{$name}) . "CREATE TABLE h_$name AS SELECT * FROM q_$name;\n"
+		  . "CREATE TABLE g_$name AS SELECT * FROM h_$name ORDER BY ctid DESC;\n";
 	}
 	return $sql . (chance(0.7) ? "ANALYZE;\n" : '');
 }
