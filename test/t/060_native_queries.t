@@ -89,7 +89,7 @@ $node->safe_psql('postgres', $generator->schema . q(
 	END
 	$$;));
 
-my $script = "SET timezone = 'UTC';\nSET hash_mem_multiplier = 1;\n";
+my $script = "SET hash_mem_multiplier = 1;\n";
 my @listed;
 for (1 .. $count)
 {
