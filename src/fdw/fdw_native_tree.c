@@ -361,8 +361,8 @@ make_hash(SqProposal *proposal)
 	if (equalities == NIL && (proposal->type == SQ_JOIN_FULL ||
 							  bytes_of(inner) > get_hash_memory_limit()))
 	{
-		note_reason(proposal, "a full or large join has no equality of types "
-							  "with kernels");
+		note_reason(proposal, "a full or large join has no equality that "
+							  "rows can be found by");
 		return NULL;
 	}
 	tree = make_join(proposal, SQ_METHOD_HASH, equalities, conditions);

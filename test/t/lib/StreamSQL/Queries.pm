@@ -455,9 +455,15 @@ sub _select
 sub settings
 {
 	my ($self) = @_;
+	my $workers = chance(0.15) ? 2 : 0;
 	return (
 		'streamsql.batch_rows' => pick(1024, 1024, 1, 7, 64, 100),
-		work_mem => chance($self->{large} ? 0.7 : 0.2) ? 64 : 4096);
+		work_mem => chance($self->{large} ? 0.7 : 0.2) ? 64 : 4096,
+		# rows are dear enough for workers, who cost nothing
+		max_parallel_workers_per_gather => $workers,
+		parallel_setup_cost => 0,
+		parallel_tuple_cost => 0,
+		cpu_tuple_cost => $workers ? 1000 : 0.01);
 }
 
 # One query, and whether it is one of types with kernels only.
