@@ -31,6 +31,9 @@ SELECT array_agg(a ORDER BY random()) FROM nr_s;
 SELECT b, count(*) FROM nr_s GROUP BY ROLLUP (b);
 SELECT p::text, count(*) FROM nr_s GROUP BY 1;
 SELECT x.a FROM nr_s x JOIN nr_s y USING (a) WHERE x.ctid IS NULL;
+SELECT count(*) FROM nr_s x FULL JOIN nr_s y ON to_jsonb(x.a) = to_jsonb(y.a);
+SELECT count(*) FROM nr_s x JOIN nr_s y USING (a)
+	LEFT JOIN nr_s z ON x.a = z.a AND z.b NOT IN (SELECT b FROM nr_s);
 UPDATE nr_heap SET a = x.a FROM nr_s x JOIN nr_s y USING (a);
 SET streamsql.enable_native_join = off;
 SELECT x.a FROM nr_s x JOIN nr_s y USING (a);

@@ -327,6 +327,16 @@ bytes_of(const SqNativeTree *tree)
 	return tree->rows * (tree->rel->reltarget->width + 32.0);
 }
 
+/* Why there is no tree, unless there is one for another order of the join. */
+static void
+note_reason(SqProposal *proposal, const char *reason)
+{
+	SqFdwRel *state = proposal->joinrel->fdw_private;
+
+	if (state->native == NULL)
+		state->reason = reason;
+}
+
 static SqNativeTree *
 make_hash(SqProposal *proposal)
 {
@@ -350,7 +360,11 @@ make_hash(SqProposal *proposal)
 	/* without keys nothing divides what exceeds memory */
 	if (equalities == NIL && (proposal->type == SQ_JOIN_FULL ||
 							  bytes_of(inner) > get_hash_memory_limit()))
+	{
+		note_reason(proposal, "a full or large join has no equality that "
+							  "rows can be found by");
 		return NULL;
+	}
 	tree = make_join(proposal, SQ_METHOD_HASH, equalities, conditions);
 	if (equalities == NIL)
 		pairs = outer->rows * inner->rows;
@@ -487,6 +501,7 @@ propose(SqProposal *proposal, SqNativeTree *tree)
 		(state->native != NULL && state->native->cost <= tree->cost))
 		return;
 	state->native = tree;
+	state->reason = NULL;
 	if (!can_output(joinrel))
 	{
 		state->reason = "whole rows or computed columns are wanted of a join";
@@ -584,6 +599,16 @@ join_state(RelOptInfo *joinrel)
 	return state;
 }
 
+/* A join is not native because one of its sides isn't. */
+static void
+note_missing(SqProposal *proposal, const RelOptInfo *side)
+{
+	const SqFdwRel *state = side->fdw_private;
+
+	if (state != NULL && state->reason != NULL)
+		note_reason(proposal, state->reason);
+}
+
 static bool
 can_look_up(const SqProposal *proposal)
 {
@@ -606,7 +631,10 @@ sq_fdw_native_join_paths(PlannerInfo *root, RelOptInfo *joinrel,
 	proposal.outer = sq_fdw_native_tree(root, outer);
 	proposal.inner = sq_fdw_native_tree(root, inner);
 	if (proposal.outer == NULL || proposal.inner == NULL)
+	{
+		note_missing(&proposal, proposal.outer == NULL ? outer : inner);
 		return;
+	}
 	proposal.translation = sq_fdw_translation_create(
 		root, bms_union(outer->relids, inner->relids));
 	split_clauses(&proposal, type, extra->restrictlist);
