@@ -74,6 +74,7 @@ struct SqKeyedLoader
 	SqPhase phase;
 	TimestampTz retry_at;
 	int backoff_ms;
+	int64 stuck_at; /* sum of positions at the last error that lasts */
 	bool begun;     /* positions are those of the rows */
 	bool was_ready; /* since it last began from nothing */
 
@@ -628,11 +629,27 @@ is_loaded(const SqKeyedLoader *loader)
 	return true;
 }
 
-/* The state after something went well. */
+/* How far all partitions are. */
+static int64
+sum_positions(const SqKeyedLoader *loader)
+{
+	int64 sum = 0;
+
+	for (int p = 0; p < loader->npositions; p++)
+		sum += loader->positions[p].next;
+	return sum;
+}
+
+/* The state after something went well. An error is over when what it stood
+ * before was passed. */
 static void
 settle_state(SqKeyedLoader *loader)
 {
 	SqKeyedState before = loader->progress.state;
+
+	if (before == SQ_KEYED_ERROR && !is_loaded(loader) &&
+		sum_positions(loader) <= loader->stuck_at)
+		return;
 
 	if (!loader->was_ready && is_loaded(loader))
 		loader->was_ready = true;
@@ -835,7 +852,10 @@ recover(SqKeyedLoader *loader, const ErrorData *error)
 	}
 	describe(error, loader->progress.last_error);
 	if (!is_transient(error->sqlerrcode))
+	{
 		loader->progress.state = SQ_KEYED_ERROR;
+		loader->stuck_at = sum_positions(loader);
+	}
 	if (strcmp(before, loader->progress.last_error) != 0)
 		ereport(LOG, (errmsg("table %u of database %u: %s",
 							 loader->shape->rel->relid, MyDatabaseId,
