@@ -722,6 +722,10 @@ sq_kafka_wire_tidy(SqKafkaWire *wire)
 {
 	int64 now = sq_kafka_now();
 
+	/* the answer to a question that nobody has any more is dropped */
+	if (wire->asked != NULL)
+		wire->asked->request = 0;
+	wire->asked = NULL;
 	for (int i = 0; i < wire->nbrokers; i++)
 		if (wire->brokers[i]->connection != NULL &&
 			now - wire->brokers[i]->last_used > IDLE_MS)

@@ -51,7 +51,8 @@ extern SqKafkaWire *sq_kafka_wire_create(SqKafkaClient *client,
 										 const SqKafkaConfig *config,
 										 SqError *error);
 extern void sq_kafka_wire_free(SqKafkaWire *wire);
-/* Close connections that were not used for a while. */
+/* Before another session begins: give up what was asked for in the one before,
+ * and close connections that were not used for a while. */
 extern void sq_kafka_wire_tidy(SqKafkaWire *wire);
 /* Readable when something is to be done. */
 extern int sq_kafka_wire_fd(const SqKafkaWire *wire);

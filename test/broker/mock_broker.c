@@ -12,7 +12,7 @@
  *	topic_error NAME CODE		let requests for it fail (0: no longer)
  *	rtt BROKER MS				delay every answer
  *	down BROKER | up BROKER		refuse connections, accept them again
- *	error APIKEY CODE COUNT		let the next COUNT requests fail
+ *	error APIKEY CODE COUNT		let the next COUNT requests fail (0: no more)
  *	leader TOPIC PARTITION BROKER
  *	follower TOPIC PARTITION BROKER	who is to be asked instead; -1: nobody
  *	versions APIKEY MIN MAX		that brokers say they speak
@@ -48,12 +48,15 @@ push_errors(int api, int code, int count)
 {
 	rd_kafka_resp_err_t errors[1000];
 
-	if (count < 1 || count > 1000)
+	if (count == 0)
+		rd_kafka_mock_clear_request_errors(cluster, (int16_t) api);
+	if (count < 0 || count > 1000)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	for (int i = 0; i < count; i++)
 		errors[i] = (rd_kafka_resp_err_t) code;
-	rd_kafka_mock_push_request_errors_array(cluster, (int16_t) api, count,
-											errors);
+	if (count > 0)
+		rd_kafka_mock_push_request_errors_array(cluster, (int16_t) api, count,
+												errors);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
