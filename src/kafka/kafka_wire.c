@@ -359,7 +359,9 @@ ask_metadata(SqKafkaWire *wire, SqKafkaBroker *broker, const char *topic,
 		sq_kafka_write_int16(writer, 0);
 	wire->asked = broker;
 	wire->asked_at = sq_kafka_now();
-	return sq_kafka_broker_submit(wire, broker, error);
+	if (sq_kafka_broker_submit(wire, broker, error) == SQ_ERROR)
+		return SQ_ERROR;
+	return SQ_WAIT;
 }
 
 static void
