@@ -24,6 +24,10 @@
 /* Brokers close idle connections after ten minutes. */
 #define IDLE_MS      60000
 #define DEFAULT_PORT 9092
+/* How long a broker waits for records at the end of a partition. One that
+ * does not answer as soon as there are any (the mock) makes followers late by
+ * so much. */
+#define WAIT_MS 10
 /* How long an answer of metadata may take. */
 #define METADATA_TIMEOUT_MS 10000
 /* A broker that is not connected by then is no reason not to ask another. */
@@ -653,7 +657,7 @@ read_limits(SqKafkaWire *wire, const SqKafkaConfig *config)
 	SqKafkaFetchLimits *limits = &wire->limits;
 	const char *crcs = value_of(config, "check.crcs", "true");
 
-	limits->wait_ms = number_of(config, "fetch.wait.max.ms", 500);
+	limits->wait_ms = number_of(config, "fetch.wait.max.ms", WAIT_MS);
 	limits->least_bytes = number_of(config, "fetch.min.bytes", 1);
 	limits->most_bytes = number_of(config, "fetch.max.bytes", 2 * 1024 * 1024);
 	limits->partition_bytes =
