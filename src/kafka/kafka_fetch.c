@@ -541,7 +541,11 @@ decode_part(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 	/* of the next range there may be more in here */
 	if (sq_kafka_place_advance(&fetcher->places, place,
 							   fetcher->cursor.position))
-		part->begun = false;
+	{
+		if (place->range != NULL)
+			sq_kafka_records_range(&fetcher->cursor, place->range->begin,
+								   place->range->end);
+	}
 	else if (status == SQ_DONE)
 		at->part++;
 	return SQ_OK;

@@ -442,9 +442,8 @@ take_records(SqKafkaRecords *cursor, SqKafkaFill *fill, SqError *error)
 		}
 		if (unlikely(record->offset >= cursor->input.end))
 		{
+			/* it may be in the next range */
 			cursor->position = Max(cursor->position, cursor->input.end);
-			cursor->last_offset = cursor->position - 1;
-			cursor->left = 0;
 			break;
 		}
 		cursor->record = next;
@@ -471,6 +470,13 @@ sq_kafka_records_begin(SqKafkaRecords *cursor, const SqKafkaRecordsInput *input)
 	cursor->left = 0;
 }
 
+void
+sq_kafka_records_range(SqKafkaRecords *cursor, int64 begin, int64 end)
+{
+	cursor->input.begin = begin;
+	cursor->input.end = end;
+}
+
 SqStatus
 sq_kafka_records_next(SqKafkaRecords *cursor, SqKafkaFill *fill, bool *unspoken,
 					  SqError *error)
@@ -478,6 +484,8 @@ sq_kafka_records_next(SqKafkaRecords *cursor, SqKafkaFill *fill, bool *unspoken,
 	int before = fill->count;
 	SqStatus status;
 
+	if (cursor->position >= cursor->input.end)
+		return SQ_DONE;
 	if (cursor->left == 0)
 	{
 		status = next_batch(cursor, unspoken, error);

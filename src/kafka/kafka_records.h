@@ -83,6 +83,11 @@ typedef struct SqKafkaFill
 extern void sq_kafka_records_begin(SqKafkaRecords *cursor,
 								   const SqKafkaRecordsInput *input);
 
+/* Go on with other offsets, behind those before: a batch that has some of both
+ * is read, and decompressed, once. */
+extern void sq_kafka_records_range(SqKafkaRecords *cursor, int64 begin,
+								   int64 end);
+
 /*
  * Add records, of one batch at most: SQ_OK (perhaps none), SQ_DONE: there are
  * no more (but for a batch that is not whole), SQ_ERROR: XX001, a batch that

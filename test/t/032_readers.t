@@ -17,7 +17,7 @@ plan skip_all => 'a real Kafka needs java and mvn'
   unless StreamSQL::Broker::has_kafka();
 
 my $seed = $ENV{SEED} || time % 1_000_000_000 | 0;
-my $count = $ENV{N} || 16;
+my $count = $ENV{N} || 12;
 diag "generated: SEED=$seed N=$count";
 
 my ($broker, $node, $topics);

@@ -21,10 +21,15 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 # Small batches and small answers: there is much between begin and end.
 $broker->fill("topic\tt\t4\ntopic\tmany\t1000\ntopic\tone\t1\n"
+	  . "topic\tled\t1\ntopic\tgone\t1\ntopic\tshort\t1\n"
 	  . "producer\tp\tbatch.num.messages=100\n"
 	  . "repeat\t$records\tt\t-\t-\tk%d\t{\"n\":%d}\n"
 	  . "repeat\t$records\tone\t0\t-\tk%d\t{\"n\":%d}\n"
-	  . "repeat\t$records\tmany\t-\t-\tk%d\t{\"n\":%d}\n");
+	  . "repeat\t$records\tmany\t-\t-\tk%d\t{\"n\":%d}\n"
+	  . "repeat\t$records\tled\t0\t-\tk%d\t{\"n\":%d}\n"
+	  . "repeat\t$records\tgone\t0\t-\tk%d\t{\"n\":%d}\n"
+	  . "producer\tbig\tbatch.num.messages=1\n"
+	  . "repeat\t5000\tshort\t0\t-\tk\t{\"n\":%d,\"s\":\"" . 'x' x 900 . "\"}\n");
 for my $reader (@readers)
 {
 	sql(sprintf q(CREATE SERVER %1$s FOREIGN DATA WRAPPER streamsql OPTIONS
@@ -32,7 +37,7 @@ for my $reader (@readers)
 		client_rack 'here')), $reader, $broker->bootstrap);
 	sql("CREATE FOREIGN TABLE ${_}_$reader (n int, part int OPTIONS (metadata 'partition'),
 		off bigint OPTIONS (metadata 'offset')) SERVER $reader OPTIONS (topic '$_')")
-	  for qw(t many one);
+	  for qw(t many one led gone short);
 }
 
 my %sessions = map { $_ => $node->background_psql('postgres', on_error_stop => 0) } @readers;
@@ -129,6 +134,22 @@ begin('wire', 'SELECT count(*), sum(n) FROM t_%R');
 sleep 0.3;
 $broker->control('leader t 0 1');
 is((finish('wire'))[0], "$records|$sum", 'a partition without a leader for a while');
+
+# ---- followers, topics that go, records that go ----
+$broker->control('leader led 0 1');
+$broker->control('follower led 0 2');
+both('SELECT count(*), sum(n) FROM led_%R', "$records|$sum", 'a follower');
+$broker->control('leader gone 0 1');
+is(in_mid_reading('wire', 'gone', sub {
+	$broker->control('topic_error gone 3');
+	$broker->control('leader gone 0 2');
+}) =~ s/\n.*//sr =~ s/.*?: //r, 'ERROR:  42P01: topic "gone" does not exist',
+	'a topic that goes in mid reading');
+# the mock keeps 5 MiB of a partition; librdkafka has read all of that ahead
+like(in_mid_reading('wire', 'short', sub {
+	$broker->fill("repeat\t700\tshort\t0\t-\tk\t{\"n\":%d,\"s\":\"" . 'x' x 10_000 . "\"}\n");
+}), qr/HV000: records of topic "short", partition 0 from offset \d+ on are no longer there/,
+	'records that go in mid reading');
 
 # ---- brokers that go ----
 for my $reader (@readers)
@@ -253,6 +274,21 @@ well('all is well again');
 # ---- many partitions, two scans, cursors, savepoints ----
 both('SELECT count(*), sum(n), count(DISTINCT part) > 990 FROM many_%R', "$records|$sum|t",
 	'a thousand partitions');
+# a batch with many ranges is decompressed once, not for each of them
+$broker->fill("topic\tbatch\t1\nproducer\tz\tcompression.codec=gzip\tbatch.size=1000000\n"
+	  . "repeat\t$records\tbatch\t0\t-\tk%d\t{\"n\":%d}\n");
+sql("CREATE FOREIGN TABLE batch_$_ (n int, off bigint OPTIONS (metadata 'offset'))
+	SERVER $_ OPTIONS (topic 'batch')") for @readers;
+my %times;
+for my $reader (@readers)
+{
+	my $start = time;
+	is(scalar ask($reader, 'SELECT count(*), sum(n) FROM batch_%R WHERE off IN ('
+			  . join(', ', map { 3 * $_ } 1 .. 3000) . ')'), '3000|13504500',
+		"many ranges of few batches ($reader)");
+	$times{$reader} = time - $start;
+}
+cmp_ok($times{wire}, '<', 5 * $times{librdkafka} + 0.1, '... in time');
 both('SELECT count(*), sum(a.n) FROM t_%R a JOIN t_%R b USING (n)', "$records|$sum",
 	'two scans of a topic');
 both('SELECT count(*) FROM t_%R a, LATERAL (SELECT n FROM one_%R b WHERE b.off = a.n LIMIT 1) c

@@ -98,6 +98,9 @@ mock_fill(Mock *mock, const char *topic, int partition, int count, int width)
 	free(value);
 }
 
+/* Who reads for clients that are made. */
+static SqKafkaReaderKind mock_reader = SQ_KAFKA_READER_AUTO;
+
 /* A client of these brokers; further properties by name and value. */
 static inline SqKafkaClient *
 mock_client(const char *brokers, const char *name, const char *value,
@@ -105,7 +108,7 @@ mock_client(const char *brokers, const char *name, const char *value,
 {
 	SqKafkaProperty properties[] = {{"bootstrap.servers", brokers},
 									{name, value}};
-	SqKafkaConfig config = {name ? 2 : 1, properties};
+	SqKafkaConfig config = {name ? 2 : 1, properties, mock_reader};
 
 	return sq_kafka_client_acquire(&config, error);
 }

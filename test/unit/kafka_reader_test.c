@@ -233,7 +233,6 @@ test_records(void)
 	int count;
 	int at;
 
-	put_special();
 	sq_kafka_reader_assign(reader, &range, 1, &error);
 	record = next_record(reader, &set, &at);
 	CHECK_INT(record.offset, 0);
@@ -260,6 +259,18 @@ test_records(void)
 	sq_kafka_client_release(client, true);
 }
 
+static void
+put_large(void)
+{
+	char *value = malloc(900000);
+
+	memset(value, 'x', 900000);
+	for (int i = 0; i < 3; i++)
+		mock_put(&mock, "large", 0, value, 900000);
+	mock_flush(&mock);
+	free(value);
+}
+
 /* A record far larger than one fetch. */
 static void
 test_large(void)
@@ -267,18 +278,12 @@ test_large(void)
 	SqKafkaClient *client = mock_client(mock.brokers, NULL, NULL, &error);
 	SqKafkaReader *reader = sq_kafka_reader_open(client, "large", 10, &error);
 	SqKafkaRange range = {0, 0, 3};
-	char *value = malloc(900000);
 
-	memset(value, 'x', 900000);
-	for (int i = 0; i < 3; i++)
-		mock_put(&mock, "large", 0, value, 900000);
-	mock_flush(&mock);
 	sq_kafka_reader_assign(reader, &range, 1, &error);
 	CHECK_INT(mock_read_all(reader, &error), 3);
 	CHECK_INT(sq_kafka_reader_stats(reader)->bytes, 2700000);
 	sq_kafka_reader_close(reader);
 	sq_kafka_client_release(client, true);
-	free(value);
 }
 
 /* ---- Troubles ---- */
@@ -400,6 +405,23 @@ test_slow_consumer(void)
 	sq_kafka_client_release(client, true);
 }
 
+/* All of it, by one of the readers. */
+static void
+test_reader(SqKafkaReaderKind reader)
+{
+	mock_reader = reader;
+	test_ranges();
+	test_reassign();
+	test_points();
+	test_open_close();
+	test_records();
+	test_large();
+	test_out_of_range();
+	test_leader_change();
+	test_broker_loss();
+	test_slow_consumer();
+}
+
 int
 main(void)
 {
@@ -412,16 +434,10 @@ main(void)
 		mock_fill(&mock, "ranges", p, 20000, 20);
 	for (int p = 0; p < 2; p++)
 		mock_fill(&mock, "flow", p, 40000, 60);
-	test_ranges();
-	test_reassign();
-	test_points();
-	test_open_close();
-	test_records();
-	test_large();
-	test_out_of_range();
-	test_leader_change();
-	test_broker_loss();
-	test_slow_consumer();
+	put_special();
+	put_large();
+	test_reader(SQ_KAFKA_READER_WIRE);
+	test_reader(SQ_KAFKA_READER_LIBRDKAFKA);
 	CHECK(sq_kafka_pool_shutdown(5000));
 	mock_stop(&mock);
 	return unit_end();

@@ -1,4 +1,5 @@
-# A private PostgreSQL with the extension and a server "kafka" for a broker.
+# A private PostgreSQL with the extension and a server "kafka" for a broker, read
+# by STREAMSQL_READER, or as it is by default.
 package StreamSQL::Instance;
 
 use strict;
@@ -22,7 +23,8 @@ sub start
 	$node->safe_psql('postgres', sprintf(
 			q(CREATE EXTENSION streamsql;
 			  CREATE SERVER kafka FOREIGN DATA WRAPPER streamsql
-			  OPTIONS (bootstrap_servers '%s');), $broker->bootstrap));
+			  OPTIONS (bootstrap_servers '%s', reader '%s');),
+			$broker->bootstrap, $ENV{STREAMSQL_READER} || 'auto'));
 	return $node;
 }
 
