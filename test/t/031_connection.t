@@ -7,6 +7,7 @@ use lib "$FindBin::Bin/lib";
 use IPC::Run qw(run);
 use StreamSQL::Broker;
 use StreamSQL::Certificates;
+use StreamSQL::Instance;
 use StreamSQL::Kerberos;
 use Test::More;
 
@@ -259,5 +260,75 @@ for ([ 'WRONG', @tls ], [ 'SAFE', @safe, login('SCRAM-SHA-256', 'app', 'wrong') 
 	like($text, qr/^left 0 descriptors 0 threads -?\d{1,3} bytes$/m,
 		'100 times, nothing is left');
 }
+
+# ---- in SQL: the reader stands on these connections ----
+my $node = StreamSQL::Instance::start($broker);
+$broker->fill("topic\tsecure\t2\nrepeat\t1000\tsecure\t-\t-\tk%d\t{\"n\":%d}\n");
+
+# A table over a server with these options, and a mapping with those.
+sub secure
+{
+	my ($name, $server, $mapping) = @_;
+	my $quoted = sub {
+		my (%options) = @_;
+		return join ', ', map { "$_ '" . $options{$_} =~ s/'/''/gr . "'" } sort keys %options;
+	};
+	my $port = delete $server->{listener};
+	$node->safe_psql('postgres', sprintf(
+			q(CREATE SERVER %1$s FOREIGN DATA WRAPPER streamsql OPTIONS (%2$s);
+			CREATE USER MAPPING FOR CURRENT_USER SERVER %1$s %3$s;
+			CREATE FOREIGN TABLE %1$s_t (n int) SERVER %1$s OPTIONS (topic 'secure');),
+			$name, $quoted->(bootstrap_servers => 'localhost:' . $broker->port($port), %$server),
+			%$mapping ? 'OPTIONS (' . $quoted->(%$mapping) . ')' : ''));
+	return;
+}
+
+# What a query of such a table says, by a reader.
+sub read_by
+{
+	my ($reader, $name) = @_;
+	$node->safe_psql('postgres', sprintf q(ALTER SERVER %s OPTIONS (%s reader '%s')),
+		$name, $reader eq 'wire' ? 'ADD' : 'SET', $reader);
+	my (undef, $out, $error) = $node->psql('postgres',
+		"\\set VERBOSITY verbose\nSELECT count(*), sum(n) FROM ${name}_t");
+	return $out . ($error =~ /ERROR: +(\w{5})/ ? $1 : '');
+}
+
+my %ca = (ssl_ca_location => $pem->path('ca.crt'));
+my %app = (sasl_username => 'app');
+for my $case (
+	[ 'ssl', { listener => 'TLS', security_protocol => 'ssl', %ca }, {} ],
+	[ 'mutual', { listener => 'MUTUAL', security_protocol => 'ssl', %ca },
+		{ ssl_certificate_location => $pem->path('client.crt'),
+			ssl_key_location => $pem->path('client.key') } ],
+	map({
+		my $protocol = $_;
+		map { [ lc("${protocol}_$_->[0]") =~ s/-/_/gr,
+				{ listener => $protocol eq 'sasl_ssl' ? 'SAFE' : 'LOGIN', security_protocol => $protocol,
+					sasl_mechanisms => $_->[0], $protocol eq 'sasl_ssl' ? %ca : () },
+				{ %app, sasl_password => $_->[1] } ] }
+		  [ 'PLAIN', 'pass word' ], [ 'SCRAM-SHA-256', 'pass word' ], [ 'SCRAM-SHA-512', 'other word' ]
+	} 'sasl_ssl', 'sasl_plaintext'))
+{
+	my ($name, $server, $mapping) = @$case;
+	secure($name, $server, $mapping);
+	is(read_by('wire', $name), '1000|499500', "$name in SQL");
+	is(read_by('librdkafka', $name), '1000|499500', '... and by librdkafka');
+}
+secure('stranger', { listener => 'TLS', security_protocol => 'ssl',
+		ssl_ca_location => $pem->path('other.crt') }, {});
+is(read_by('wire', 'stranger'), '08006', 'an authority that is not trusted, in SQL');
+is(read_by('auto', 'stranger'), '08006', '... is no reason for another reader');
+secure('forgotten', { listener => 'SAFE', security_protocol => 'sasl_ssl',
+		sasl_mechanisms => 'SCRAM-SHA-256', %ca }, { %app, sasl_password => 'no word' });
+is(read_by('wire', 'forgotten'), '28000', 'a wrong password, in SQL');
+is(read_by('auto', 'forgotten'), '28000', '... is no reason for another reader');
+secure('oauth', { listener => 'SAFE', security_protocol => 'sasl_ssl',
+		sasl_mechanisms => 'OAUTHBEARER', %ca }, {});
+like($node->safe_psql('postgres', 'EXPLAIN SELECT * FROM oauth_t'),
+	qr/Reader: librdkafka \(wire does not speak sasl.mechanisms OAUTHBEARER\)/,
+	'EXPLAIN says why another reader reads');
+StreamSQL::Instance::all_survived($node);
+$node->stop;
 
 done_testing();
