@@ -328,7 +328,8 @@ keep_topic(SqKafkaWire *wire, const SqKafkaLeaders *leaders)
 	wire->heard_at[at] = wire->asked_at;
 }
 
-/* Versions: 4 can ask without creating a topic; 9 is another encoding. */
+/* SQ_WAIT when it is asked, or could not be. Versions: 4 can ask without
+ * creating a topic; 9 is another encoding. */
 static SqStatus
 ask_metadata(SqKafkaWire *wire, SqKafkaBroker *broker, const char *topic,
 			 SqError *error)
@@ -353,7 +354,8 @@ ask_metadata(SqKafkaWire *wire, SqKafkaBroker *broker, const char *topic,
 		sq_kafka_write_int16(writer, 0);
 	wire->asked = broker;
 	wire->asked_at = sq_kafka_now();
-	return sq_kafka_broker_submit(wire, broker, error);
+	return sq_kafka_broker_submit(wire, broker, error) == SQ_ERROR ? SQ_ERROR
+																   : SQ_WAIT;
 }
 
 static void
