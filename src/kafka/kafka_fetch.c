@@ -87,7 +87,8 @@ typedef struct SqFetcher
 	int64 renew_at; /* ask for them again at this time; 0: no need */
 	SqFetchBroker *brokers;
 	int nbrokers;
-	int turn; /* the broker whose answer is decoded first */
+	bool moved; /* a partition is to be read from a broker that may be new */
+	int turn;   /* the broker whose answer is decoded first */
 	SqKafkaRecords cursor;
 } SqFetcher;
 
@@ -417,7 +418,10 @@ take_part(SqFetcher *fetcher, SqFetchBroker *at, const SqPartHead *head,
 	partition->end =
 		limits->committed && head->stable >= 0 ? head->stable : head->high;
 	if (head->replica >= 0)
+	{
 		partition->replica = head->replica;
+		fetcher->moved = true;
+	}
 	else if (part->records.length > 0)
 	{
 		look_through(fetcher, place, part->records);
@@ -638,6 +642,7 @@ add_broker(SqFetcher *fetcher, SqKafkaBroker *broker)
 static SqStatus
 find_brokers(SqFetcher *fetcher, SqError *error)
 {
+	fetcher->moved = false;
 	for (int p = 0; p < fetcher->places.count; p++)
 	{
 		SqKafkaBroker *broker = broker_of(fetcher, p);
@@ -647,6 +652,7 @@ find_brokers(SqFetcher *fetcher, SqError *error)
 			continue;
 		if (broker == NULL)
 		{
+			fetcher->partitions[p].replica = -1;
 			renew_leaders(fetcher);
 			continue;
 		}
@@ -672,7 +678,7 @@ find_leaders(SqFetcher *fetcher, SqError *error)
 		fetcher->renew_at = 0;
 	}
 	if (fetcher->leaders != NULL)
-		return SQ_OK;
+		return fetcher->moved ? find_brokers(fetcher, error) : SQ_OK;
 	status = sq_kafka_wire_leaders(fetcher->wire, fetcher->topic,
 								   fetcher->fresh, &fetcher->leaders, error);
 	return status == SQ_OK ? find_brokers(fetcher, error) : status;

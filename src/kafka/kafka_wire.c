@@ -338,7 +338,8 @@ keep_topic(SqKafkaWire *wire, const SqKafkaLeaders *leaders)
 	wire->heard_at[at] = wire->asked_at;
 }
 
-/* Versions: 4 can ask without creating a topic; 9 is another encoding. */
+/* SQ_WAIT when it is asked, or could not be. Versions: 4 can ask without
+ * creating a topic; 9 is another encoding. */
 static SqStatus
 ask_metadata(SqKafkaWire *wire, SqKafkaBroker *broker, const char *topic,
 			 SqError *error)

@@ -237,6 +237,17 @@ like($session->{stderr}, qr/no answer from Kafka while reading topic "trades"/,
 	'silence in the middle of a scan is an error');
 $broker->resume;
 is(sql('SELECT count(*) FROM trades'), '700000', 'nothing was lost');
+# deleted in mid scan; of which librdkafka makes silence
+$session->query('ROLLBACK');
+$session->query('BEGIN');
+$session->query('DECLARE c CURSOR FOR SELECT quantity FROM trades');
+$session->query('MOVE 1 FROM c');
+$broker->fill("drop\ttrades\n");
+$session->{stderr} = '';
+$session->query('MOVE FORWARD ALL FROM c');
+like($session->{stderr}, ($ENV{STREAMSQL_READER} // '') eq 'librdkafka'
+	? qr/no answer from Kafka/ : qr/topic "trades" does not exist/,
+	'a topic that is deleted in the middle of a scan');
 
 $cursor->quit;
 $node->stop;

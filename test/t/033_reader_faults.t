@@ -139,6 +139,10 @@ is((finish('wire'))[0], "$records|$sum", 'a partition without a leader for a whi
 $broker->control('leader led 0 1');
 $broker->control('follower led 0 2');
 both('SELECT count(*), sum(n) FROM led_%R', "$records|$sum", 'a follower');
+is(in_mid_reading('wire', 'led', sub { $broker->control('follower led 0 3') }),
+	"$records|$sum", '... that is another one then');
+is(in_mid_reading('wire', 'led', sub { $broker->control('follower led 0 -1') }),
+	"$records|$sum", '... or none');
 $broker->control('leader gone 0 1');
 is(in_mid_reading('wire', 'gone', sub {
 	$broker->control('topic_error gone 3');
