@@ -34,7 +34,7 @@
 #define PATIENCE_MS 500
 /* A topic that was made just now is unknown to some brokers for a while: for so
  * long it is asked for again, after a pause. */
-#define UNKNOWN_MS       2000
+#define UNKNOWN_MS       500
 #define UNKNOWN_PAUSE_MS 50
 #define UNKNOWN_TOPIC    3
 /* Topics whose leaders are remembered. */
