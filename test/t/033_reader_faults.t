@@ -333,7 +333,8 @@ sub leaves_nothing
 	my ($threads, $fds, $rss) = growth($reader, $queries);
 	cmp_ok($threads, '<=', 12, "$name: no thread is left ($reader)");
 	cmp_ok($fds, '<=', 25, "$name: no descriptor is left ($reader)");
-	cmp_ok($rss, '<', 20_000, "$name: no memory is left ($reader)");
+	# librdkafka's queue may hold 32 MB, and an idle client another one
+	cmp_ok($rss, '<', $reader eq 'wire' ? 20_000 : 70_000, "$name: no memory is left ($reader)");
 	return;
 }
 
