@@ -59,6 +59,16 @@ CREATE FOREIGN TABLE on_error_set_null (a int) SERVER option_table
 	OPTIONS (topic 't', on_error 'Set_Null');
 CREATE FOREIGN TABLE bad (a int) SERVER option_table
 	OPTIONS (topic 't', on_error 'skip');
+-- delivery
+CREATE FOREIGN TABLE delivery_transaction (a int) SERVER option_table
+	OPTIONS (topic 't', delivery 'transaction');
+CREATE FOREIGN TABLE delivery_statement (a int) SERVER option_table
+	OPTIONS (topic 't', delivery 'statement');
+CREATE FOREIGN TABLE bad (a int) SERVER option_table
+	OPTIONS (topic 't', delivery 'maybe');
+ALTER SERVER option_table OPTIONS (ADD delivery 'statement');
+ALTER SERVER option_table OPTIONS (SET delivery 'never');
+ALTER SERVER option_table OPTIONS (DROP delivery);
 -- csv: COPY's rules
 CREATE FOREIGN TABLE csv_all (a int, b int) SERVER option_table
 	OPTIONS (topic 't', format 'csv', delimiter ';', quote '''', escape '\',

@@ -177,6 +177,18 @@ parse_reader(const char *name, const char *value, void *into)
 	((SqServerOptions *) into)->reader = PARSE_WORD(name, value, readers);
 }
 
+static const SqWord deliveries[] = {
+	{"transaction", SQ_DELIVERY_TRANSACTION},
+	{"statement", SQ_DELIVERY_STATEMENT},
+};
+
+/* Checked only: a relation asks for it by sq_feed_option_delivery. */
+static void
+parse_server_delivery(const char *name, const char *value, void *into)
+{
+	PARSE_WORD(name, value, deliveries);
+}
+
 static void
 parse_server(const char *name, const char *value, void *into)
 {
@@ -306,6 +318,15 @@ parse_on_error(const char *name, const char *value, void *into)
 {
 	((SqTableOptions *) into)->on_error =
 		parse_word(name, value, on_errors, lengthof(on_errors), pg_strcasecmp);
+}
+
+static void
+parse_table_delivery(const char *name, const char *value, void *into)
+{
+	SqTableOptions *table = into;
+
+	table->delivery = PARSE_WORD(name, value, deliveries);
+	table->has_delivery = true;
 }
 
 /* Payloads are UTF-8, where only ASCII characters have one byte. */
@@ -544,6 +565,7 @@ check_column(const SqColumnOptions *column)
 
 static const SqOption options[] = {
 	{ForeignServerRelationId, "reader", parse_reader},
+	{ForeignServerRelationId, "delivery", parse_server_delivery},
 	{ForeignServerRelationId, NULL, parse_server},
 	{UserMappingRelationId, NULL, parse_mapping},
 	{ForeignTableRelationId, "topic", parse_topic},
@@ -552,6 +574,7 @@ static const SqOption options[] = {
 	{ForeignTableRelationId, "format", parse_format},
 	{ForeignTableRelationId, "key_format", parse_key_format},
 	{ForeignTableRelationId, "on_error", parse_on_error},
+	{ForeignTableRelationId, "delivery", parse_table_delivery},
 	{ForeignTableRelationId, "delimiter", parse_delimiter},
 	{ForeignTableRelationId, "quote", parse_quote},
 	{ForeignTableRelationId, "escape", parse_escape},
@@ -681,6 +704,12 @@ sq_feed_option_column(List *definitions)
 	parse_options(AttributeRelationId, definitions, &column);
 	check_column(&column);
 	return column;
+}
+
+SqDelivery
+sq_feed_option_delivery(DefElem *option)
+{
+	return PARSE_WORD(option->defname, defGetString(option), deliveries);
 }
 
 void

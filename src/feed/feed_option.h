@@ -19,7 +19,7 @@
 #include "postgres.h"
 
 #include "feed/feed_relation.h"
-#include "nodes/pg_list.h"
+#include "nodes/parsenodes.h"
 
 /* An option of a server or a user mapping: a librdkafka property. */
 typedef struct SqServerOption
@@ -45,6 +45,8 @@ typedef struct SqTableOptions
 	SqFormat format;
 	SqFormat key_format;
 	SqOnError on_error;
+	SqDelivery delivery;
+	bool has_delivery;
 	SqCsvOptions csv;       /* its defaults unless format is csv */
 	const char *csv_option; /* one of csv's options that was given, or NULL */
 } SqTableOptions;
@@ -66,6 +68,8 @@ extern SqServerOptions sq_feed_option_server(List *options);
 extern List *sq_feed_option_mapping(List *options);
 extern SqTableOptions sq_feed_option_table(List *options);
 extern SqColumnOptions sq_feed_option_column(List *options);
+/* The value of an option "delivery". */
+extern SqDelivery sq_feed_option_delivery(DefElem *option);
 /* The wrapper itself has no options: throws if there is one. */
 extern void sq_feed_option_wrapper(List *options);
 

@@ -361,6 +361,23 @@ check_key(const SqRelation *rel, const char *name)
 					 "the key.")));
 }
 
+/* The option of the server; without looking at its properties, which takes
+ * long. */
+static SqDelivery
+server_delivery(Oid serverid)
+{
+	ListCell *cell;
+
+	foreach (cell, GetForeignServer(serverid)->options)
+	{
+		DefElem *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "delivery") == 0)
+			return sq_feed_option_delivery(option);
+	}
+	return SQ_DELIVERY_TRANSACTION;
+}
+
 SqRelation *
 sq_feed_relation_load(Relation relation)
 {
@@ -377,6 +394,8 @@ sq_feed_relation_load(Relation relation)
 	rel->format = options.format;
 	rel->key_format = options.key_format;
 	rel->on_error = options.on_error;
+	rel->delivery = options.has_delivery ? options.delivery
+										 : server_delivery(table->serverid);
 	rel->csv = options.csv;
 	rel->nattributes = descriptor->natts;
 	rel->attributes = palloc0(descriptor->natts * sizeof(SqAttribute));

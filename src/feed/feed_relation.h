@@ -53,6 +53,13 @@ typedef enum SqAttributeSource
 	SQ_SOURCE_ERROR
 } SqAttributeSource;
 
+/* When what is written is there for others. */
+typedef enum SqDelivery
+{
+	SQ_DELIVERY_TRANSACTION, /* when the transaction commits */
+	SQ_DELIVERY_STATEMENT    /* when the statement ends, come what may */
+} SqDelivery;
+
 typedef struct SqAttribute
 {
 	const char *name;
@@ -79,6 +86,7 @@ typedef struct SqRelation
 	SqFormat format;
 	SqFormat key_format;
 	SqOnError on_error;
+	SqDelivery delivery; /* the table's option, else the server's */
 	SqCsvOptions csv;
 	int csv_width;
 	int nattributes;

@@ -1,6 +1,7 @@
 /*
  * kafka.h
- *		The door of room kafka: clients, questions to a cluster, record sets.
+ *		The door of room kafka: clients, questions to a cluster, record sets,
+ *		writers.
  *
  * Nothing here waits, throws or needs a server. What takes time is an object
  * with a file descriptor: poll it, wait for the descriptor (and the latch),
@@ -268,5 +269,110 @@ extern int sq_kafka_reader_progress(const SqKafkaReader *reader,
 /* End it. Does not block; afterwards the client is as healthy as before,
  * unless this answers false (then release it as not healthy). */
 extern bool sq_kafka_reader_close(SqKafkaReader *reader);
+
+/* ---- Writer ---- */
+
+/*
+ * A producer with one configuration, for one owner at a time: idempotent
+ * (what is acknowledged is there once, in the order of the puts of a
+ * partition), and transactional if it has a transactional id. Records without
+ * a partition are placed by their key as Java's clients place them (murmur2);
+ * those without a key anywhere.
+ *
+ * Steps that take time answer SQ_WAIT: wait for the writer's descriptor and
+ * call the same step again with the same arguments. They have no timeout of
+ * their own; the owner gives up by closing the writer. One step is under way
+ * at a time. After SQ_ERROR of any of them only abort and close make sense.
+ */
+typedef struct SqKafkaWriter SqKafkaWriter;
+
+/* A record to be written. */
+typedef struct SqKafkaDraft
+{
+	int32 partition; /* -1: by the key */
+	int64 timestamp; /* ms since 1970, over 0; 0: the moment of the put */
+	SqSlice key;     /* data NULL: no key */
+	SqSlice value;   /* data NULL: tombstone */
+	int header_count;
+	const SqHeader *headers;
+} SqKafkaDraft;
+
+/* Where the first record of this transaction (without one: since the writer
+ * was acquired) lies in a partition. */
+typedef struct SqKafkaWritten
+{
+	const char *topic;
+	int32 partition;
+	int64 offset;
+} SqKafkaWritten;
+
+typedef struct SqKafkaWriterStats
+{
+	int64 records;      /* put, since the writer was acquired */
+	int64 bytes;        /* of their keys, values and headers */
+	int64 acknowledged; /* records, by the cluster */
+} SqKafkaWriterStats;
+
+/*
+ * Take an idle writer with the same configuration and transactional id (NULL:
+ * none) from this process's pool, or make one. Does not connect yet. NULL and
+ * an error if librdkafka refuses (a delivery that is not idempotent, say).
+ */
+extern SqKafkaWriter *sq_kafka_writer_acquire(const SqKafkaConfig *config,
+											  const char *transactional_id,
+											  SqError *error);
+
+/*
+ * Give it back, and don't wait. With everything acknowledged and no
+ * transaction it goes to the pool, where it is closed when it was idle for
+ * long or too many are. An open transaction is first aborted by a thread, and
+ * the writer goes to the pool all the same: its next begin waits for that.
+ * Every other writer (a commit without an answer, an error) is closed.
+ */
+extern void sq_kafka_writer_release(SqKafkaWriter *writer);
+
+/* As sq_kafka_client_check and sq_kafka_client_complaint. */
+extern SqStatus sq_kafka_writer_check(SqKafkaWriter *writer, SqError *error);
+extern const char *sq_kafka_writer_complaint(SqKafkaWriter *writer);
+
+/* Begin a transaction. The first one of a writer makes the cluster end what
+ * an earlier owner of the transactional id left open. Step. */
+extern SqStatus sq_kafka_writer_begin(SqKafkaWriter *writer, SqError *error);
+
+/* Put a record into the queue; it is copied. SQ_WAIT: the queue is full, wait
+ * and put it again. SQ_ERROR: this record can't be written (54000: too large)
+ * or an earlier one of the topic was not. The topic must exist: a cluster may
+ * create one that is written to. */
+extern SqStatus sq_kafka_writer_put(SqKafkaWriter *writer, const char *topic,
+									const SqKafkaDraft *draft, SqError *error);
+
+/* Send what is queued, until all is acknowledged. Step; SQ_ERROR names the
+ * topic and why its first lost record was not acknowledged. */
+extern SqStatus sq_kafka_writer_flush(SqKafkaWriter *writer, SqError *error);
+
+/*
+ * Commit the transaction, after a flush. Step. SQ_ERROR: it is known not to
+ * be committed, unless the sqlstate is 08007: the answer was lost, and the
+ * transaction is there whole or not at all.
+ */
+extern SqStatus sq_kafka_writer_commit(SqKafkaWriter *writer, SqError *error);
+
+/* Abort the transaction: nothing of it will be seen by read_committed readers.
+ * Step. (Release does it without waiting.) */
+extern SqStatus sq_kafka_writer_abort(SqKafkaWriter *writer, SqError *error);
+
+/* Readable when the step, or the queue, may go on. */
+extern int sq_kafka_writer_fd(const SqKafkaWriter *writer);
+
+/* Of the records acknowledged, ordered by topic and partition; owned by the
+ * writer, valid until its next step. */
+extern const SqKafkaWritten *sq_kafka_writer_written(SqKafkaWriter *writer,
+													 int *count);
+extern const SqKafkaWriterStats *
+sq_kafka_writer_stats(const SqKafkaWriter *writer);
+
+/* Close every idle writer in threads (sq_kafka_pool_shutdown does it too and
+ * waits for them). */
+extern void sq_kafka_writer_close_idle(void);
 
 #endif
