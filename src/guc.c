@@ -18,6 +18,7 @@ int sq_table_wait;
 int sq_table_memory;
 int sq_table_workers;
 int sq_snapshot_interval;
+int sq_savepoint_memory;
 int sq_read_consistency;
 bool sq_enable_native_filter;
 bool sq_enable_native_join;
@@ -53,6 +54,12 @@ static const SqIntSetting int_settings[] = {
 	 "Time between two snapshot files of a table that changes.",
 	 "0 writes none: after a restart topics are read from their beginning.",
 	 &sq_snapshot_interval, 60, 0, INT_MAX / 1000, PGC_SIGHUP, GUC_UNIT_S},
+	{"streamsql.savepoint_memory",
+	 "Records kept in memory for a savepoint to take them back.",
+	 "When they exceed it they are sent to Kafka, and rolling back to a "
+	 "savepoint before them fails the transaction. Of each server.",
+	 &sq_savepoint_memory, 64 * 1024, 0, MAX_KILOBYTES, PGC_USERSET,
+	 GUC_UNIT_KB},
 	/* only where shared memory can still be had */
 	{"streamsql.table_memory", "Shared memory for all tables.",
 	 "Taken when the server starts. When it is full, tables stop applying "

@@ -11,6 +11,7 @@ extern int sq_table_wait;        /* streamsql.table_wait, in ms */
 extern int sq_table_memory;      /* streamsql.table_memory, in kB */
 extern int sq_table_workers;     /* streamsql.table_workers */
 extern int sq_snapshot_interval; /* streamsql.snapshot_interval, in s */
+extern int sq_savepoint_memory;  /* streamsql.savepoint_memory, in kB */
 
 typedef enum SqConsistency
 {

@@ -1,6 +1,6 @@
 # test.mk: building and running the tests. See test/README.md.
 
-BROKER_BINS = build/bin/mock_broker build/bin/fill build/bin/wire
+BROKER_BINS = build/bin/mock_broker build/bin/fill build/bin/drain build/bin/wire
 
 # Pure rooms, compiled without a server, for unit tests and fuzzers.
 PURE_C   = $(filter-out %_datum.c,$(wildcard src/base/*.c src/batch/*.c \

@@ -24,6 +24,21 @@
 	(exec_rt_fetch(SQ_SCAN_RELID(plan), (estate))->checkAsUser)
 #endif
 
+/* The user whose rights a statement writes to a relation with (0: the current
+ * one); partitions that rows are routed to have those of their parent. */
+#if PG_VERSION_NUM >= 160000
+#define SQ_RESULT_USER(result, estate)                                         \
+	ExecGetResultRelCheckAsUser(result, estate)
+#else
+#define SQ_RESULT_USER(result, estate)                                         \
+	(exec_rt_fetch((result)->ri_RootResultRelInfo != NULL &&                   \
+						   (result)->ri_RangeTableIndex == 0                   \
+					   ? (result)->ri_RootResultRelInfo->ri_RangeTableIndex    \
+					   : (result)->ri_RangeTableIndex,                         \
+				   estate)                                                     \
+		 ->checkAsUser)
+#endif
+
 /* create_foreign_upper_path without order or outer path. */
 #if PG_VERSION_NUM >= 180000
 #define SQ_CREATE_UPPER_PATH(root, rel, target, rows, startup, total, private) \

@@ -11,6 +11,7 @@
 #include "access/table.h"
 #include "fdw/fdw_analyze.h"
 #include "fdw/fdw_kind.h"
+#include "fdw/fdw_modify.h"
 #include "fdw/fdw_native.h"
 #include "fdw/fdw_scan.h"
 #include "fmgr.h"
@@ -222,5 +223,16 @@ streamsql_fdw_handler(PG_FUNCTION_ARGS)
 	routine->InitializeDSMForeignScan = initialize_dsm;
 	routine->ReInitializeDSMForeignScan = reinitialize_dsm;
 	routine->InitializeWorkerForeignScan = initialize_worker;
+	routine->IsForeignRelUpdatable = sq_fdw_is_updatable;
+	routine->AddForeignUpdateTargets = sq_fdw_add_update_targets;
+	routine->PlanForeignModify = sq_fdw_plan_modify;
+	routine->BeginForeignModify = sq_fdw_begin_modify;
+	routine->BeginForeignInsert = sq_fdw_begin_insert;
+	routine->ExecForeignInsert = sq_fdw_insert;
+	routine->ExecForeignUpdate = sq_fdw_update;
+	routine->ExecForeignDelete = sq_fdw_delete;
+	routine->EndForeignModify = sq_fdw_end_modify;
+	routine->EndForeignInsert = sq_fdw_end_modify;
+	routine->ExplainForeignModify = sq_fdw_explain_modify;
 	PG_RETURN_POINTER(routine);
 }

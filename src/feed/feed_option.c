@@ -452,6 +452,15 @@ sq_feed_option_metadata(SqAttributeSource source)
 	return NULL;
 }
 
+const char *
+sq_feed_option_delivery_word(SqDelivery delivery)
+{
+	for (int i = 0; i < lengthof(deliveries); i++)
+		if (deliveries[i].value == (int) delivery)
+			return deliveries[i].word;
+	return NULL;
+}
+
 /* Which option gave a column its source so far, NULL if none did. */
 static const char *
 source_option(const SqColumnOptions *column)

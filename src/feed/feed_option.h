@@ -70,6 +70,8 @@ extern SqTableOptions sq_feed_option_table(List *options);
 extern SqColumnOptions sq_feed_option_column(List *options);
 /* The value of an option "delivery". */
 extern SqDelivery sq_feed_option_delivery(DefElem *option);
+/* The word of option delivery that stands for one. */
+extern const char *sq_feed_option_delivery_word(SqDelivery delivery);
 /* The wrapper itself has no options: throws if there is one. */
 extern void sq_feed_option_wrapper(List *options);
 

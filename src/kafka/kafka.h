@@ -139,8 +139,17 @@ typedef struct SqKafkaTime
 /* Topics of the cluster, without Kafka's internal ones, ordered by name. */
 extern SqKafkaCall *sq_kafka_ask_topics(SqKafkaClient *client, int timeout_ms,
 										SqError *error);
-/* Watermarks of every partition of a topic, ordered by partition. A missing
+/* Partitions of a topic, in order, as watermarks without offsets. A missing
  * topic (42P01) or a forbidden one (42501) is an error and is not created. */
+extern SqKafkaCall *sq_kafka_ask_partitions(SqKafkaClient *client,
+											const char *topic, int timeout_ms,
+											SqError *error);
+/* The high watermarks (low ones are 0) of some partitions of a topic that is
+ * known to exist, at least one, in the order given; one round trip. */
+extern SqKafkaCall *sq_kafka_ask_ends(SqKafkaClient *client, const char *topic,
+									  const int32 *partitions, int count,
+									  int timeout_ms, SqError *error);
+/* Watermarks of every partition of a topic; otherwise as ask_partitions. */
 extern SqKafkaCall *sq_kafka_ask_watermarks(SqKafkaClient *client,
 											const char *topic, int timeout_ms,
 											SqError *error);

@@ -34,6 +34,8 @@
 typedef enum SqCallKind
 {
 	SQ_CALL_TOPICS,
+	SQ_CALL_PARTITIONS,
+	SQ_CALL_ENDS,
 	SQ_CALL_WATERMARKS,
 	SQ_CALL_TIMES
 } SqCallKind;
@@ -521,6 +523,13 @@ run_call(void *argument)
 		case SQ_CALL_TOPICS:
 			status = answer_topics(call, &error);
 			break;
+		case SQ_CALL_PARTITIONS:
+			status = list_partitions(call, &error);
+			break;
+		case SQ_CALL_ENDS:
+			status = ask_ends(call, call->watermarks, call->count,
+							  RD_KAFKA_OFFSET_END, &error);
+			break;
 		case SQ_CALL_WATERMARKS:
 			status = answer_watermarks(call, &error);
 			break;
@@ -596,6 +605,37 @@ sq_kafka_ask_topics(SqKafkaClient *client, int timeout_ms, SqError *error)
 {
 	return start_call(
 		make_call(client, SQ_CALL_TOPICS, NULL, timeout_ms, error), error);
+}
+
+SqKafkaCall *
+sq_kafka_ask_partitions(SqKafkaClient *client, const char *topic,
+						int timeout_ms, SqError *error)
+{
+	return start_call(
+		make_call(client, SQ_CALL_PARTITIONS, topic, timeout_ms, error), error);
+}
+
+SqKafkaCall *
+sq_kafka_ask_ends(SqKafkaClient *client, const char *topic,
+				  const int32 *partitions, int count, int timeout_ms,
+				  SqError *error)
+{
+	SqKafkaCall *call =
+		make_call(client, SQ_CALL_ENDS, topic, timeout_ms, error);
+
+	if (call == NULL)
+		return NULL;
+	call->watermarks = calloc(count, sizeof(SqKafkaWatermark));
+	if (call->watermarks == NULL)
+	{
+		free_call(call);
+		sq_kafka_error_memory(error);
+		return NULL;
+	}
+	call->count = count;
+	for (int i = 0; i < count; i++)
+		call->watermarks[i].partition = partitions[i];
+	return start_call(call, error);
 }
 
 SqKafkaCall *

@@ -50,6 +50,21 @@ static const SqSetting defaults[] = {
 	{"enable.metrics.push", "false"},
 };
 
+/* What suits producers. Java's clients place records by murmur2. */
+static const SqSetting producer_defaults[] = {
+	{"client.id", "streamsql"},
+	{"queue.buffering.max.kbytes", "32768"},
+	{"reconnect.backoff.max.ms", "500"},
+	{"socket.nagle.disable", "true"},
+	{"enable.metrics.push", "false"},
+};
+
+static const SqSetting producer_owned[] = {
+	{"enable.idempotence", "true"},
+	{"partitioner", "murmur2_random"},
+	{"log.queue", "false"},
+};
+
 /* Of all partitions together: 16 of them cost LIMIT 1 no more than one. */
 #define FETCH_MAX_BYTES 1048576
 
@@ -406,18 +421,48 @@ limit_fetches(const SqKafkaClient *client, rd_kafka_conf_t *conf,
 	return set_property(conf, "fetch.max.bytes", value, error);
 }
 
+/* The user's properties. */
+static bool
+set_own(const SqKafkaClient *client, rd_kafka_conf_t *conf, SqError *error)
+{
+	for (int i = 0; i < client->property_count; i++)
+		if (!set_property(conf, client->properties[i].name,
+						  client->properties[i].value, error))
+			return false;
+	return true;
+}
+
+static bool
+set_consumer(const SqKafkaClient *client, rd_kafka_conf_t *conf, SqError *error)
+{
+	return set_all(conf, defaults, lengthof(defaults), error) &&
+		   set_own(client, conf, error) && limit_fetches(client, conf, error) &&
+		   set_all(conf, owned, lengthof(owned), error);
+}
+
+static bool
+set_producer(const SqKafkaClient *client, rd_kafka_conf_t *conf, SqError *error)
+{
+	const SqKafkaProducer *producer = client->producer;
+
+	rd_kafka_conf_set_dr_msg_cb(conf, producer->delivered);
+	return set_all(conf, producer_defaults, lengthof(producer_defaults),
+				   error) &&
+		   set_own(client, conf, error) &&
+		   set_all(conf, producer_owned, lengthof(producer_owned), error) &&
+		   (producer->transactional_id == NULL ||
+			set_property(conf, "transactional.id", producer->transactional_id,
+						 error));
+}
+
 /* A configuration of librdkafka for a client; NULL and an error. */
 static rd_kafka_conf_t *
 make_conf(SqKafkaClient *client, SqError *error)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	bool good = set_all(conf, defaults, lengthof(defaults), error);
+	bool good = client->producer == NULL ? set_consumer(client, conf, error)
+										 : set_producer(client, conf, error);
 
-	for (int i = 0; good && i < client->property_count; i++)
-		good = set_property(conf, client->properties[i].name,
-							client->properties[i].value, error);
-	good = good && limit_fetches(client, conf, error) &&
-		   set_all(conf, owned, lengthof(owned), error);
 	if (!good)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -475,7 +520,8 @@ make_shell(const SqKafkaProperty *properties, int count)
 
 /* rd_kafka_new with all signals blocked for the threads it makes. */
 static rd_kafka_t *
-make_handle(rd_kafka_conf_t *conf, char *reason, size_t size)
+make_handle(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *reason,
+			size_t size)
 {
 	sigset_t all;
 	sigset_t old;
@@ -483,13 +529,14 @@ make_handle(rd_kafka_conf_t *conf, char *reason, size_t size)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, size);
+	rk = rd_kafka_new(type, conf, reason, size);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rk;
 }
 
 SqKafkaClient *
-sq_kafka_client_create(const SqKafkaConfig *config, SqError *error)
+sq_kafka_client_create(const SqKafkaConfig *config,
+					   const SqKafkaProducer *producer, SqError *error)
 {
 	SqKafkaClient *client = make_shell(config->properties, config->count);
 	rd_kafka_conf_t *conf;
@@ -501,6 +548,7 @@ sq_kafka_client_create(const SqKafkaConfig *config, SqError *error)
 		return NULL;
 	}
 	client->reader = config->reader;
+	client->producer = producer;
 	conf = make_conf(client, error);
 	if (conf == NULL)
 	{
@@ -511,7 +559,9 @@ sq_kafka_client_create(const SqKafkaConfig *config, SqError *error)
 	client->queue_bytes = number_of(conf, "queued.max.messages.kbytes") * 1024;
 	client->sleeps_when_full =
 		!sq_kafka_property_exists("fetch.queue.backoff.ms");
-	client->rk = make_handle(conf, reason, sizeof(reason));
+	client->rk =
+		make_handle(producer == NULL ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
+					conf, reason, sizeof(reason));
 	if (client->rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);

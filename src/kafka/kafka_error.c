@@ -101,6 +101,80 @@ sq_kafka_error_topic(SqError *error, int code, const char *topic,
 	}
 }
 
+/* A record was refused, or not acknowledged. */
+SqStatus
+sq_kafka_error_write(SqError *error, int code, const char *topic,
+					 int32 partition, const char *reason)
+{
+	switch (code)
+	{
+		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+			sq_error_set(error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+						 "record is too large for topic \"%s\"", topic);
+			sq_error_hint(error, "See message_max_bytes of the server and "
+								 "max.message.bytes of the topic.");
+			return SQ_ERROR;
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+			return sq_error_set(error, ERRCODE_INVALID_PARAMETER_VALUE,
+								"topic \"%s\" has no partition %d", topic,
+								partition);
+		case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+			sq_error_set(error, ERRCODE_CONNECTION_FAILURE,
+						 "topic \"%s\" did not acknowledge a record in time",
+						 topic);
+			return SQ_ERROR;
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+			return sq_kafka_error_topic(error, code, topic, reason);
+		default:
+			sq_error_set(error, sqlstate_of(code),
+						 "could not write to topic \"%s\"", topic);
+			sq_error_detail(error, "Kafka's client says: %s.",
+							reason != NULL
+								? reason
+								: rd_kafka_err2str((rd_kafka_resp_err_t) code));
+			return SQ_ERROR;
+	}
+}
+
+SqStatus
+sq_kafka_error_transaction(SqError *error, int code, const char *what,
+						   const char *brokers, const char *reason)
+{
+	switch (code)
+	{
+		case RD_KAFKA_RESP_ERR__FENCED:
+		case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+		case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+		case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING:
+		case RD_KAFKA_RESP_ERR_INVALID_TXN_STATE:
+			sq_error_set(error, ERRCODE_TRANSACTION_ROLLBACK,
+						 "Kafka at \"%s\" has ended the transaction", brokers);
+			sq_error_hint(error,
+						  "It was open for longer than transaction_timeout_ms, "
+						  "or another writer has its transactional id.");
+			break;
+		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+			sq_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
+						 "permission denied for transactions on Kafka at "
+						 "\"%s\"",
+						 brokers);
+			break;
+		default:
+			sq_error_set(error, sqlstate_of(code),
+						 "could not %s a transaction on Kafka at \"%s\"", what,
+						 brokers);
+			break;
+	}
+	sq_error_detail(
+		error, "Kafka's client says: %s.",
+		reason != NULL ? reason : rd_kafka_err2str((rd_kafka_resp_err_t) code));
+	return SQ_ERROR;
+}
+
 SqStatus
 sq_kafka_error_memory(SqError *error)
 {

@@ -19,6 +19,16 @@ struct rd_kafka_message_s;
 typedef struct SqKafkaMessageSet SqKafkaMessageSet;
 typedef struct SqKafkaWire SqKafkaWire;
 
+/* What makes a client a producer; of a writer, which lives longer. */
+typedef struct SqKafkaProducer
+{
+	const char *transactional_id; /* or NULL */
+	/* librdkafka's callback for what was delivered or not; its opaque is the
+	 * client */
+	void (*delivered)(struct rd_kafka_s *rk,
+					  const struct rd_kafka_message_s *message, void *opaque);
+} SqKafkaProducer;
+
 /*
  * A client. rk is shared: the owner and every call under way hold a
  * reference, the last one to go has rk destroyed by a thread of its own.
@@ -33,6 +43,9 @@ struct SqKafkaClient
 	SqKafkaProperty *properties;
 	int property_count;
 	char *brokers; /* bootstrap.servers, for messages */
+
+	/* Of a producer, else NULL; not looked at by whoever closes it. */
+	const SqKafkaProducer *producer;
 
 	/* Our own connections; NULL: librdkafka reads. */
 	SqKafkaWire *wire;
@@ -67,8 +80,10 @@ extern bool sq_kafka_property_exists(const char *name);
 /* ---- kafka_client.c ---- */
 
 /* Make a client that is in no pool yet; takes a copy of the properties, which
- * are sorted by name. NULL and an error if librdkafka refuses. */
+ * are sorted by name. A consumer, or with producer a producer. NULL and an
+ * error if librdkafka refuses. */
 extern SqKafkaClient *sq_kafka_client_create(const SqKafkaConfig *config,
+											 const SqKafkaProducer *producer,
 											 SqError *error);
 /* Has this topic been seen to exist; it has. From any thread. */
 extern bool sq_kafka_client_knows(SqKafkaClient *client, const char *topic);
@@ -96,7 +111,26 @@ extern bool sq_kafka_error_is_transient(int code);
 /* An error about a topic as an SqError; reason is librdkafka's, or NULL. */
 extern SqStatus sq_kafka_error_topic(SqError *error, int code,
 									 const char *topic, const char *reason);
+/* The same of a record that was not written; partition -1: any. */
+extern SqStatus sq_kafka_error_write(SqError *error, int code,
+									 const char *topic, int32 partition,
+									 const char *reason);
+/* Of a transaction: what could not be done with it ("begin", "commit"). */
+extern SqStatus sq_kafka_error_transaction(SqError *error, int code,
+										   const char *what,
+										   const char *brokers,
+										   const char *reason);
 extern SqStatus sq_kafka_error_memory(SqError *error);
+
+/* ---- kafka_pool.c ---- */
+
+/* The properties of a configuration, sorted by name, of those set twice the
+ * last; malloc'd, the strings are the configuration's. False: no memory. */
+extern bool sq_kafka_config_sort(const SqKafkaConfig *config,
+								 SqKafkaConfig *sorted);
+/* Was a client made with these properties (sorted) and reader? */
+extern bool sq_kafka_client_matches(const SqKafkaClient *client,
+									const SqKafkaConfig *sorted);
 
 /* ---- kafka_thread.c ---- */
 

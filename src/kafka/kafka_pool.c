@@ -25,8 +25,9 @@ compare_properties(const void *a, const void *b)
 	return order != 0 ? order : strcmp(one->value, other->value);
 }
 
-static bool
-same_config(const SqKafkaClient *client, const SqKafkaConfig *config)
+bool
+sq_kafka_client_matches(const SqKafkaClient *client,
+						const SqKafkaConfig *config)
 {
 	if (client->property_count != config->count ||
 		client->reader != config->reader)
@@ -46,7 +47,7 @@ take_idle(const SqKafkaConfig *config)
 	{
 		SqKafkaClient *client = *link;
 
-		if (!same_config(client, config))
+		if (!sq_kafka_client_matches(client, config))
 			continue;
 		*link = client->next;
 		client->next = NULL;
@@ -76,23 +77,35 @@ sort_properties(const SqKafkaConfig *config, SqKafkaProperty *sorted)
 	return count;
 }
 
+bool
+sq_kafka_config_sort(const SqKafkaConfig *config, SqKafkaConfig *sorted)
+{
+	SqKafkaProperty *properties =
+		calloc(config->count + 1, sizeof(SqKafkaProperty));
+
+	if (properties == NULL)
+		return false;
+	sorted->properties = properties;
+	sorted->reader = config->reader;
+	sorted->count = sort_properties(config, properties);
+	return true;
+}
+
 SqKafkaClient *
 sq_kafka_client_acquire(const SqKafkaConfig *config, SqError *error)
 {
-	SqKafkaProperty *sorted = calloc(config->count + 1, sizeof(*sorted));
-	SqKafkaConfig key = {.properties = sorted, .reader = config->reader};
+	SqKafkaConfig sorted;
 	SqKafkaClient *client;
 
-	if (sorted == NULL)
+	if (!sq_kafka_config_sort(config, &sorted))
 	{
 		sq_kafka_error_memory(error);
 		return NULL;
 	}
-	key.count = sort_properties(config, sorted);
-	client = take_idle(&key);
+	client = take_idle(&sorted);
 	if (client == NULL)
-		client = sq_kafka_client_create(&key, error);
-	free(sorted);
+		client = sq_kafka_client_create(&sorted, NULL, error);
+	free((void *) sorted.properties);
 	return client;
 }
 
@@ -135,5 +148,6 @@ bool
 sq_kafka_pool_shutdown(int timeout_ms)
 {
 	trim(0);
+	sq_kafka_writer_close_idle();
 	return sq_kafka_thread_wait(timeout_ms);
 }

@@ -16,12 +16,17 @@ BENCH_READER   = $(wildcard src/base/*.c src/kafka/*.c) \
 
 .PHONY: bench
 bench: test-deps all $(BENCH)/raw_consumer $(BENCH)/least_fetch $(BENCH)/reader_work \
-		$(BENCH)/table_lookup $(BENCH)/produce_each build/bin/fill
+		$(BENCH)/table_lookup $(BENCH)/produce_each $(BENCH)/raw_producer build/bin/fill
 	@PG_CONFIG="$(PG_CONFIG)" test/bench/bench.py --rows "$(ROWS)" \
 		--large "$(LARGE)" --rounds "$(ROUNDS)" --only "$(ONLY)" \
 		$(if $(BOOTSTRAP),--bootstrap "$(BOOTSTRAP)")
 
 $(BENCH)/raw_consumer: test/bench/raw_consumer.c test/bench/bench_util.c \
+		test/bench/bench_util.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lrdkafka
+
+$(BENCH)/raw_producer: test/bench/raw_producer.c test/bench/bench_util.c \
 		test/bench/bench_util.h
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lrdkafka

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from bench_env import BUILD, ROOT, Kafka, Postgres, Watcher, run  # noqa: E402
 from bench_native import NativeBench  # noqa: E402
 from bench_table import TableBench  # noqa: E402
+from bench_write import WriteBench  # noqa: E402
 
 RAW = os.path.join(BUILD, 'raw_consumer')
 LEAST = os.path.join(BUILD, 'least_fetch')
@@ -262,6 +263,7 @@ class Bench:
             row()
         NativeBench(self).all()
         self.tables.all()
+        WriteBench(self).all()
 
 
 def middle_ratio(ours, other):

@@ -3,6 +3,7 @@
 #	my $broker = StreamSQL::Broker->start('mock');	# or 'kafka', KEY => VALUE
 #	$broker->port('NAME');		# of one started with listener => 'NAME:SSL'
 #	$broker->fill("topic\tt\t1\nrecord\tt\t0\t-\tk\tv\n");
+#	$broker->drain('t');		# lines that librdkafka reads: drain.c
 #	$broker->control('down 1');		# the mock's commands: mock_broker.c
 #	$broker->stall; $broker->resume;	# stops answering, answers again
 #	$broker->stop; $broker->start_again;	# a restart on the same port
@@ -91,6 +92,18 @@ sub records
 	$self->fill(join '',
 		map { "record\t$topic\t$partition\t-\t$_->[0]\t$_->[1]\n" } @pairs);
 	return;
+}
+
+# What a consumer of librdkafka reads of a topic, a line each: partition,
+# offset, key, value.
+sub drain
+{
+	my ($self, @arguments) = @_;
+	my ($lines, $error);
+	local $ENV{STREAMSQL_BOOTSTRAP} = $self->{bootstrap};
+	run([ $ENV{STREAMSQL_FILL} =~ s/fill$/drain/r, @arguments ], '>', \$lines, '2>', \$error)
+	  or die "drain: $error\n";
+	return split /\n/, $lines;
 }
 
 sub control { my ($self, $line) = @_; $self->fill("$line\n"); return }
