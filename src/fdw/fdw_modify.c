@@ -216,6 +216,7 @@ fetch_old_row(SqModify *modify, ResultRelInfo *result,
 	bool isnull;
 	Datum row = ExecGetJunkAttribute(plan_slot, result->ri_RowIdAttNo, &isnull);
 
+	/* a row that was found is none of an outer join */
 	if (isnull)
 		elog(ERROR, "wholerow is NULL");
 	tuple.t_data = DatumGetHeapTupleHeader(row);

@@ -20,7 +20,7 @@ MATRIX = {
     'table': 'base batch',
     'expr': 'base batch plan',
     'exec': 'base batch kafka format table plan expr',
-    'sink': 'base batch kafka format table',
+    'sink': 'base batch kafka format feed',
     'feed': 'base batch kafka format',
     'keyed': 'base batch kafka format feed table',
     'fdw': 'base batch kafka format feed table keyed plan expr exec sink',
