@@ -164,8 +164,10 @@ check_given(const SqEncoder *encoder, const Datum *values, const bool *nulls)
 				(errcode(ERRCODE_GENERATED_ALWAYS),
 				 errmsg("cannot insert a non-NULL value into column \"%s\"",
 						attribute->name),
-				 errdetail("Kafka gives the %s of a record.",
-						   sq_feed_option_metadata(attribute->source))));
+				 attribute->source == SQ_SOURCE_ERROR
+					 ? errdetail("Only records that are read have an error.")
+					 : errdetail("Kafka gives the %s of a record.",
+								 sq_feed_option_metadata(attribute->source))));
 	}
 }
 

@@ -9,7 +9,8 @@
  * the settings that pg_dump uses. (Monetary values are what lc_monetary says,
  * on both sides.)
  *
- * A json column's "null" is read as NULL.
+ * A json column is read without spaces around it, its "null" as NULL; arrays
+ * within composites begin at 1.
  *
  * Memory: texts in the current context. Locks: none.
  */
@@ -21,6 +22,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/datetime.h"
@@ -468,6 +470,22 @@ json_nested(StringInfo out, SqSinkColumn *column, Datum value)
 	append_slice(out, sq_sink_bytes(TEXTOID, json));
 }
 
+/* JSON's arrays begin where arrays usually do; another one is written as its
+ * text, in a string. */
+static void
+json_array(StringInfo out, SqSinkColumn *column, Datum value)
+{
+	ArrayType *array = DatumGetArrayTypeP(value);
+
+	for (int i = 0; i < ARR_NDIM(array); i++)
+		if (ARR_LBOUND(array)[i] != 1)
+		{
+			json_other(out, column, PointerGetDatum(array));
+			return;
+		}
+	json_nested(out, column, PointerGetDatum(array));
+}
+
 /* to_json takes anything, and asks of what type it is. */
 static void
 init_to_json(SqSinkColumn *column)
@@ -525,7 +543,7 @@ init_functions(SqSinkColumn *column, Oid base)
 	column->json = json_other;
 	if (!type_is_array(base) && !type_is_rowtype(base))
 		return;
-	column->json = json_nested;
+	column->json = type_is_array(base) ? json_array : json_nested;
 	init_to_json(column);
 }
 
