@@ -22,5 +22,13 @@ ALTER FOREIGN TABLE l OPTIONS (ADD on_error 'set_null');
 SELECT t, error FROM l;
 ALTER FOREIGN TABLE l OPTIONS (SET on_error 'ignore');
 SELECT t FROM l;
+-- what is written is UTF-8
+CREATE FOREIGN TABLE w (t text, "ü" jsonb, a text[], key text OPTIONS (metadata 'key'), h text OPTIONS (header 'hä'))
+	SERVER latin OPTIONS (topic 'write_latin');
+INSERT INTO w VALUES ('grün', '{"ß": "ö"}', '{ä,b}', 'kÄ', 'é');
+SELECT * FROM w;
+CREATE FOREIGN TABLE wb (key bytea OPTIONS (metadata 'key'), value bytea OPTIONS (metadata 'value'),
+	headers streamsql.header[] OPTIONS (metadata 'headers')) SERVER latin OPTIONS (topic 'write_latin');
+SELECT convert_from(key, 'UTF8') AS key, convert_from(value, 'UTF8') AS value, octet_length(value), headers FROM wb;
 \c regress
 DROP DATABASE regress_latin1;
