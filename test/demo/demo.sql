@@ -2,7 +2,7 @@
 \pset footer off
 \pset pager off
 SET timezone = 'UTC';
-\set server '      OPTIONS (bootstrap_servers ''' :bootstrap ''');'
+\set server '      OPTIONS (bootstrap_servers ''' :bootstrap ''', compression_codec ''lz4'');'
 \set prefix streamsql_demo_
 \set stream '  ) SERVER kafka OPTIONS (topic ''' :prefix trades :suffix ''', format ''json'');'
 \set users :prefix users :suffix
@@ -11,7 +11,7 @@ SET timezone = 'UTC';
 \echo 'streamsql: a Kafka topic is a foreign table'
 \echo '==========================================='
 \echo
-\echo 'The broker has a topic of JSON trades in 4 partitions. This makes it a table:'
+\echo 'The broker has an empty topic of 4 partitions. This makes it a table of JSON trades:'
 \echo
 \echo '  CREATE EXTENSION streamsql;'
 \echo '  CREATE SERVER kafka FOREIGN DATA WRAPPER streamsql'
@@ -23,8 +23,18 @@ SET timezone = 'UTC';
 \echo '      made_at  timestamptz OPTIONS (epoch ''ms''),'
 \echo '      part     int         OPTIONS (metadata ''partition''),'
 \echo '      off      bigint      OPTIONS (metadata ''offset''),'
-\echo '      ts       timestamptz OPTIONS (metadata ''timestamp'')'
+\echo '      ts       timestamptz OPTIONS (metadata ''timestamp''),'
+\echo '      key      text        OPTIONS (metadata ''key'')'
 \echo :stream
+\echo
+\echo 'And this fills it, in one transaction of Kafka:'
+\echo '  INSERT INTO trades (trade_id, user_id, symbol, side, quantity, amount, city, made_at, ts, key)'
+\echo '    SELECT i, user_id, … FROM generate_series(1,' :count') i …;'
+\echo
+\ir write.sql
+SELECT to_char(:seconds, 'FM990.00') AS seconds,
+       to_char(:count / :seconds, 'FM999,999,999') AS speed \gset
+\echo :seconds s: :speed 'records a second made, encoded, acknowledged and committed'
 \echo
 \echo 'How many trades, and what are they worth, to the cent?'
 \echo '  SELECT count(*), sum(amount) FROM trades;'
@@ -78,6 +88,8 @@ EXPLAIN (ANALYZE, COSTS OFF) SELECT * FROM trades
 \echo 'A row by its key:'
 \echo '  SELECT * FROM users WHERE user_id = ''user_00042'';'
 \echo
+SELECT streamsql.wait_for('users'), streamsql.wait_for('instruments'),
+       streamsql.wait_for('limits') \g /dev/null
 SELECT count(*) AS warm FROM users WHERE user_id = 'user_00001' \gset
 \timing on
 SELECT * FROM users WHERE user_id = 'user_00042';
@@ -126,7 +138,43 @@ SELECT to_char(:seconds, 'FM990.00') AS seconds,
        to_char(:records / :seconds, 'FM999,999,999') AS speed \gset
 \echo :seconds s: :speed 'records a second'
 \echo
-\echo 'A record arrives: user_00042 moves to tier platinum.'
+\echo
+\echo 'streamsql: what a transaction writes is there when it commits'
+\echo '============================================================='
+\echo
+\echo '  BEGIN;'
+\echo '  INSERT INTO trades (trade_id, user_id, symbol, amount, key)'
+\echo '    SELECT -n, ''user_00042'', ''ACME'', 1, ''user_00042'' FROM generate_series(1, 1000) n;'
+\echo '  DELETE FROM users;'
+\echo '  ROLLBACK;'
+\echo '  SELECT count(*) FILTER (WHERE trade_id < 0) AS rolled_back, count(*) FROM trades;'
+\echo
+BEGIN;
+INSERT INTO trades (trade_id, user_id, symbol, amount, key)
+  SELECT -n, 'user_00042', 'ACME', 1, 'user_00042' FROM generate_series(1, 1000) n;
+DELETE FROM users;
+ROLLBACK;
+SELECT count(*) FILTER (WHERE trade_id < 0) AS rolled_back, count(*) FROM trades;
+\echo 'Both topics in one transaction that commits, seen by the next statement:'
+\echo '  BEGIN;'
+\echo '  INSERT INTO trades (trade_id, user_id, symbol, amount, key)'
+\echo '    VALUES (0, ''user_00007'', ''ACME'', 12.50, ''user_00007'');'
+\echo '  UPDATE users SET credit = credit - 12.50 WHERE user_id = ''user_00007'';'
+\echo '  COMMIT;'
+\echo '  SET streamsql.read_consistency = latest;'
+\echo '  SELECT trade_id, user_id, amount, credit FROM trades JOIN users USING (user_id)'
+\echo '    WHERE trade_id = 0;'
+\echo
+BEGIN;
+INSERT INTO trades (trade_id, user_id, symbol, amount, key)
+  VALUES (0, 'user_00007', 'ACME', 12.50, 'user_00007');
+UPDATE users SET credit = credit - 12.50 WHERE user_id = 'user_00007';
+COMMIT;
+SET streamsql.read_consistency = latest;
+SELECT trade_id, user_id, amount, credit FROM trades JOIN users USING (user_id)
+  WHERE trade_id = 0;
+RESET streamsql.read_consistency;
+\echo 'A record arrives from elsewhere: user_00042 moves to tier platinum.'
 \echo
 \setenv TOPIC :users
 \set ms `test/demo/arrive.sh "$TOPIC" user_00042 '{"name":"Cleo Ebert","tier":"platinum","region":"EMEA","credit":9000}' "user_id = 'user_00042' AND tier = 'platinum'"`

@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 \set limits streamsql_demo_limits :suffix
 CREATE EXTENSION streamsql;
 CREATE SERVER kafka FOREIGN DATA WRAPPER streamsql
-    OPTIONS (bootstrap_servers :'bootstrap');
+    OPTIONS (bootstrap_servers :'bootstrap', compression_codec 'lz4');
 CREATE FOREIGN TABLE trades (
     trade_id bigint, user_id text, symbol text, side text,
     quantity int, amount numeric(18,2),
@@ -14,7 +14,8 @@ CREATE FOREIGN TABLE trades (
     made_at  timestamptz OPTIONS (epoch 'ms'),
     part     int         OPTIONS (metadata 'partition'),
     off      bigint      OPTIONS (metadata 'offset'),
-    ts       timestamptz OPTIONS (metadata 'timestamp')
+    ts       timestamptz OPTIONS (metadata 'timestamp'),
+    key      text        OPTIONS (metadata 'key')
 ) SERVER kafka OPTIONS (topic :'trades', format 'json');
 CREATE FOREIGN TABLE users (
     user_id text OPTIONS (key 'true'),
@@ -28,6 +29,4 @@ CREATE FOREIGN TABLE limits (
     tier text OPTIONS (key 'true'), sector text OPTIONS (key 'true', index 'true'),
     max_amount numeric(18,2)
 ) SERVER kafka OPTIONS (kind 'table', topic :'limits', key_format 'json');
-SELECT streamsql.wait_for('users'), streamsql.wait_for('instruments'),
-       streamsql.wait_for('limits') \g /dev/null
 ALTER DATABASE postgres SET timezone = 'UTC';
