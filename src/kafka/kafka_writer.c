@@ -63,14 +63,30 @@ note_written(SqKafkaWriter *writer, const rd_kafka_message_t *message)
 		*first = message->offset;
 }
 
+/* Was it lost because of the transaction, which knows more about it? */
+static bool
+is_of_transaction(int code)
+{
+	switch (code)
+	{
+		case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+		case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+		case RD_KAFKA_RESP_ERR__FATAL:
+		case RD_KAFKA_RESP_ERR__FENCED:
+		case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+		case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static void
 note_lost(SqKafkaWriter *writer, const rd_kafka_message_t *message)
 {
 	if (writer->aborting)
 		return;
-	if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-		message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
-		message->err == RD_KAFKA_RESP_ERR__FATAL)
+	if (is_of_transaction(message->err))
 		writer->purged = true;
 	else if (writer->failure.sqlstate == 0)
 		sq_kafka_error_write(&writer->failure, message->err,

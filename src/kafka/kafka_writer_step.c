@@ -358,21 +358,20 @@ begin_now(SqKafkaWriter *writer, SqError *error)
 SqStatus
 sq_kafka_writer_begin(SqKafkaWriter *writer, SqError *error)
 {
-	if (writer->step == SQ_WRITER_ABORT)
+	SqWriterStep step = writer->step;
+
+	if (step != SQ_WRITER_IDLE)
 	{
-		/* an earlier owner's; what came of it is in «dead» */
-		if (take_answer(writer, error) == SQ_WAIT)
-			return SQ_WAIT;
+		SqStatus status = take_answer(writer, error);
+
+		/* Of an earlier owner's flush and abort «dead» says what matters. */
+		if (status == SQ_WAIT || (status == SQ_ERROR && step == SQ_WRITER_INIT))
+			return status;
 	}
 	if (writer->dead && renew(writer, error) != SQ_OK)
 		return SQ_ERROR;
 	if (!writer->initialised)
-	{
-		SqStatus status = make_step(writer, SQ_WRITER_INIT, error);
-
-		if (status != SQ_OK)
-			return status;
-	}
+		return make_step(writer, SQ_WRITER_INIT, error);
 	return begin_now(writer, error);
 }
 
