@@ -94,5 +94,19 @@ SET streamsql.debug_require_native = require;
 INSERT INTO enriched SELECT v, name FROM pair_stream JOIN by_value ON id = a WHERE v > 0;
 RESET streamsql.debug_require_native;
 SELECT * FROM enriched ORDER BY v;
+-- columns that came and went, and triggers of rows
+CREATE FOREIGN TABLE changed (x int, k text OPTIONS (key 'true'), y int, z int)
+	SERVER write_table OPTIONS (kind 'table', topic 'write_changed');
+ALTER FOREIGN TABLE changed DROP COLUMN x, DROP COLUMN y, ADD COLUMN w int DEFAULT 7;
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING '% of % to %', TG_OP, OLD, NEW;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON changed FOR EACH ROW EXECUTE FUNCTION tell();
+INSERT INTO changed (k, z) VALUES ('a', 1), ('b', 2);
+UPDATE changed SET k = 'c', z = z + 1 WHERE k = 'a' RETURNING *;
+DELETE FROM changed WHERE k = 'b' RETURNING *;
+SELECT * FROM changed;
 DROP SCHEMA write_table CASCADE;
 DROP SERVER write_table;

@@ -62,14 +62,16 @@ sq_fdw_is_updatable(Relation relation)
 	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
 }
 
-/* The old row, as the core asks for it by itself for updates. */
+/* The old row; for updates the core asks for it by itself. */
 void
 sq_fdw_add_update_targets(PlannerInfo *root, Index rtindex,
 						  RangeTblEntry *target_rte, Relation target_relation)
 {
-	Var *row =
-		makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0);
+	Var *row;
 
+	if (root->parse->commandType == CMD_UPDATE)
+		return;
+	row = makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0);
 	add_row_identity_var(root, row, rtindex, "wholerow");
 }
 

@@ -73,17 +73,33 @@ class WriteBench:
         rows = (('INSERT … SELECT', 'transaction', True,
                  'INSERT INTO written SELECT * FROM written_heap'),
                 ('the same, statement', 'statement', False,
-                 'INSERT INTO written SELECT * FROM written_heap'),
-                ('COPY FROM', 'transaction', True,
-                 f"COPY written FROM '{self.bench.postgres.data}/written'"))
+                 'INSERT INTO written SELECT * FROM written_heap'))
         rows = [row for row in rows if self.bench.wanted('write: ' + row[0])]
-        if not rows:
-            return
-        self.ask(HEAP.format(n=self.rows))
-        self.ask('COPY written_heap TO '
-                 f"'{self.bench.postgres.data}/written';")
+        copies = self.bench.wanted('write: COPY FROM')
+        if rows or copies:
+            self.ask(HEAP.format(n=self.rows))
         for what, delivery, transactional, sql in rows:
             self.load('write: ' + what, delivery, transactional, sql)
+
+        if copies:
+            self.copy('write: COPY FROM')
+
+    def copy(self, what):
+        """A file into a topic, and into a heap table."""
+        path = f'{self.bench.postgres.data}/written'
+        self.ask(f"COPY written_heap TO '{path}';")
+        ours, heap = [], []
+        for _ in range(self.bench.options.rounds):
+            ours.append(self.write(f"COPY written FROM '{path}'",
+                                   'transaction')[0])
+            self.ask('DROP TABLE IF EXISTS copied_heap; CREATE TABLE '
+                     'copied_heap (LIKE written_heap);')
+            ms = self.bench.query(f"COPY copied_heap FROM '{path}'")[1]
+            heap.append(self.rows / ms * 1000)
+        self.bench.add(what, statistics.median(ours) / 1e6, None,
+                       statistics.median(a / b for a, b in zip(ours, heap)),
+                       '', None, heap=statistics.median(heap) / 1e6,
+                       rounds_ours=ours, rounds_heap=heap)
 
     def load(self, what, delivery, transactional, sql):
         ours, raw, cpus = [], [], []
