@@ -10,18 +10,26 @@
  */
 #include "sink/sink_internal.h"
 
-static bool
-needs_quotes(const SqCsvOptions *csv, const char *field, int length,
-			 bool is_line)
+void
+sq_sink_csv_init(SqSinkCsv *csv, const SqCsvOptions *options)
 {
-	if (strlen(csv->null_text) == (size_t) length &&
-		memcmp(csv->null_text, field, length) == 0)
+	*csv = (SqSinkCsv){.options = options,
+					   .null_length = strlen(options->null_text)};
+	csv->special[(unsigned char) options->delimiter] = true;
+	csv->special[(unsigned char) options->quote] = true;
+	csv->special['\n'] = csv->special['\r'] = true;
+}
+
+static bool
+needs_quotes(const SqSinkCsv *csv, const char *field, int length, bool is_line)
+{
+	if (length == csv->null_length &&
+		memcmp(csv->options->null_text, field, length) == 0)
 		return true;
 	if (is_line && length == 2 && memcmp(field, "\\.", 2) == 0)
 		return true;
 	for (int i = 0; i < length; i++)
-		if (field[i] == csv->delimiter || field[i] == csv->quote ||
-			field[i] == '\n' || field[i] == '\r')
+		if (csv->special[(unsigned char) field[i]])
 			return true;
 	return false;
 }
@@ -42,7 +50,7 @@ append_quoted(StringInfo out, const SqCsvOptions *csv, const char *field,
 
 /* Quote what was appended since begin, if that is needed. */
 static void
-quote_field(StringInfo out, const SqCsvOptions *csv, int begin, bool is_line)
+quote_field(StringInfo out, const SqSinkCsv *csv, int begin, bool is_line)
 {
 	int length = out->len - begin;
 	char *field;
@@ -51,14 +59,13 @@ quote_field(StringInfo out, const SqCsvOptions *csv, int begin, bool is_line)
 		return;
 	field = pnstrdup(out->data + begin, length);
 	out->len = begin;
-	append_quoted(out, csv, field, length);
+	append_quoted(out, csv->options, field, length);
 	pfree(field);
 }
 
 void
-sq_sink_csv_write(StringInfo out, const SqCsvOptions *csv,
-				  SqSinkColumn *columns, int ncolumns, const Datum *values,
-				  const bool *nulls)
+sq_sink_csv_write(StringInfo out, const SqSinkCsv *csv, SqSinkColumn *columns,
+				  int ncolumns, const Datum *values, const bool *nulls)
 {
 	for (int i = 0; i < ncolumns; i++)
 	{
@@ -66,11 +73,12 @@ sq_sink_csv_write(StringInfo out, const SqCsvOptions *csv,
 		int begin;
 
 		if (i > 0)
-			appendStringInfoChar(out, csv->delimiter);
+			appendStringInfoCharMacro(out, csv->options->delimiter);
 		begin = out->len;
 		if (nulls[column->number])
 		{
-			appendStringInfoString(out, csv->null_text);
+			appendBinaryStringInfo(out, csv->options->null_text,
+								   csv->null_length);
 			continue;
 		}
 		column->text(out, column, values[column->number]);

@@ -79,9 +79,19 @@ extern void sq_sink_document_write(StringInfo out,
 								   const SqSinkDocument *document,
 								   const Datum *values, const bool *nulls);
 
-/* ---- sink_csv.c ---- */
+/* ---- sink_csv.c: lines of CSV ---- */
 
-extern void sq_sink_csv_write(StringInfo out, const SqCsvOptions *csv,
+typedef struct SqSinkCsv
+{
+	const SqCsvOptions *options;
+	int null_length;
+	bool special[256]; /* bytes for which a field is quoted */
+} SqSinkCsv;
+
+/* The options are kept, not copied. */
+extern void sq_sink_csv_init(SqSinkCsv *csv, const SqCsvOptions *options);
+/* Append the line of some columns, without an end. */
+extern void sq_sink_csv_write(StringInfo out, const SqSinkCsv *csv,
 							  SqSinkColumn *columns, int ncolumns,
 							  const Datum *values, const bool *nulls);
 

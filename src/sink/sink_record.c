@@ -44,6 +44,7 @@ struct SqEncoder
 	int nkeys;
 	SqSinkDocument value_document; /* format json */
 	SqSinkDocument key_document;   /* key_format json */
+	SqSinkCsv csv;                 /* format csv */
 	SqColumnList headers;          /* option header */
 	SqColumnList given;            /* what Kafka gives */
 	int partition;                 /* metadata; -1: there is no such column */
@@ -133,6 +134,8 @@ sq_sink_encoder_create(const SqRelation *rel, TupleDesc descriptor)
 	if (rel->key_format == SQ_FORMAT_JSON || encoder->nkeys > 1)
 		encoder->key_document =
 			sq_sink_document(encoder->key_columns, encoder->nkeys);
+	if (rel->format == SQ_FORMAT_CSV)
+		sq_sink_csv_init(&encoder->csv, &rel->csv);
 	initStringInfo(&encoder->key);
 	initStringInfo(&encoder->value);
 	return encoder;
@@ -441,7 +444,7 @@ value_of(SqEncoder *encoder, const Datum *values, const bool *nulls)
 								   nulls);
 			break;
 		case SQ_FORMAT_CSV:
-			sq_sink_csv_write(buffer, &rel->csv, encoder->value_columns,
+			sq_sink_csv_write(buffer, &encoder->csv, encoder->value_columns,
 							  encoder->nvalues, values, nulls);
 			break;
 		case SQ_FORMAT_RAW:

@@ -545,7 +545,7 @@ json_nested(StringInfo out, SqSinkColumn *column, Datum value)
 	Datum json = FunctionCall1(&column->to_json, value);
 
 	sq_sink_mode_leave(level);
-	append_json(out, column, utf8_of(TextDatumGetCString(json)));
+	append_json(out, column, sq_sink_bytes(TEXTOID, json));
 }
 
 /* JSON's arrays begin where arrays usually do; another one is written as its
