@@ -169,7 +169,7 @@ follows(const SqFetcher *fetcher, const SqFetchBroker *at)
 
 static void
 write_partition(const SqFetcher *fetcher, const SqAsked *asked, int version,
-				SqKafkaWriter *writer)
+				SqKafkaOutput *writer)
 {
 	const SqFetchPartition *partition = &fetcher->partitions[asked->partition];
 	bool leader = partition->replica < 0;
@@ -187,7 +187,7 @@ write_partition(const SqFetcher *fetcher, const SqAsked *asked, int version,
 /* Versions: 4 has transactions, 12 is another encoding. */
 static void
 write_fetch(const SqFetcher *fetcher, const SqFetchBroker *at, int version,
-			SqKafkaWriter *writer)
+			SqKafkaOutput *writer)
 {
 	const SqKafkaFetchLimits *limits = sq_kafka_wire_limits(fetcher->wire);
 	int32 wait = follows(fetcher, at) ? limits->wait_ms
@@ -227,7 +227,7 @@ send_fetch(SqFetcher *fetcher, SqFetchBroker *at, SqError *error)
 {
 	int64 now = sq_kafka_now();
 	SqKafkaConnection *connection;
-	SqKafkaWriter *writer;
+	SqKafkaOutput *writer;
 	SqStatus status;
 	int version;
 	int count;
