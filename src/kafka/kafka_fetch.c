@@ -28,6 +28,9 @@
 /* How long a broker waits for records that end no range. */
 #define SHORT_WAIT_MS 10
 #define NOTHING       PG_INT64_MAX
+/* What the first answer to an assignment may have, in bytes; each one after it
+ * twice as much. Who wants one record does not wait for a thousand. */
+#define FIRST_BYTES 131072
 /* What brokers say of a partition. */
 #define OFFSET_OUT_OF_RANGE 1
 #define UNKNOWN_TOPIC       3
@@ -65,7 +68,8 @@ typedef struct SqFetchBroker
 	uint32 sent; /* the request in flight is ours if the broker's is this */
 	SqAsked *asked;
 	int nasked;
-	int first; /* the partition that is asked first */
+	int first;       /* the partition that is asked first */
+	int32 allowance; /* bytes that the next answer may have */
 
 	SqKafkaBlock *block; /* the answer's memory; NULL: there is none */
 	SqPart *parts;
@@ -196,7 +200,7 @@ write_fetch(const SqFetcher *fetcher, const SqFetchBroker *at, int version,
 	sq_kafka_write_int32(writer, -1);
 	sq_kafka_write_int32(writer, wait);
 	sq_kafka_write_int32(writer, limits->least_bytes);
-	sq_kafka_write_int32(writer, limits->most_bytes);
+	sq_kafka_write_int32(writer, at->allowance);
 	sq_kafka_write_int8(writer, limits->committed);
 	if (version >= 7)
 	{
@@ -219,6 +223,14 @@ is_in_flight(const SqFetchBroker *at)
 {
 	return at->nasked > 0 && at->broker->request != 0 &&
 		   at->broker->sent == at->sent;
+}
+
+static int32
+grown_allowance(const SqFetcher *fetcher, const SqFetchBroker *at)
+{
+	int32 most = sq_kafka_wire_limits(fetcher->wire)->most_bytes;
+
+	return at->allowance < most / 2 ? 2 * at->allowance : most;
 }
 
 /* Ask a broker for what it has to give, if that is anything. */
@@ -255,6 +267,7 @@ send_fetch(SqFetcher *fetcher, SqFetchBroker *at, SqError *error)
 		return SQ_WAIT;
 	at->nasked = count;
 	write_fetch(fetcher, at, version, writer);
+	at->allowance = grown_allowance(fetcher, at);
 	sq_kafka_connection_recycle(
 		connection,
 		sq_kafka_block_pool_buffer(sq_kafka_wire_pool(fetcher->wire)));
@@ -611,9 +624,10 @@ decode(SqFetcher *fetcher, SqKafkaWireSet *set, SqError *error)
 
 /* ---- Leaders ---- */
 
-/* Have room for as many partitions as there are places. */
+/* Nothing was asked of a broker for this assignment so far; there is room for
+ * as many partitions as there are places. */
 static bool
-make_asked(const SqFetcher *fetcher, SqFetchBroker *at)
+start_broker(const SqFetcher *fetcher, SqFetchBroker *at)
 {
 	SqAsked *asked =
 		realloc(at->asked, Max(fetcher->places.count, 1) * sizeof(SqAsked));
@@ -621,6 +635,8 @@ make_asked(const SqFetcher *fetcher, SqFetchBroker *at)
 	if (asked == NULL)
 		return false;
 	at->asked = asked;
+	at->allowance =
+		Min(FIRST_BYTES, sq_kafka_wire_limits(fetcher->wire)->most_bytes);
 	return true;
 }
 
@@ -634,7 +650,7 @@ add_broker(SqFetcher *fetcher, SqKafkaBroker *broker)
 		return false;
 	fetcher->brokers = grown;
 	grown[fetcher->nbrokers] = (SqFetchBroker){.broker = broker};
-	return make_asked(fetcher, &grown[fetcher->nbrokers++]);
+	return start_broker(fetcher, &grown[fetcher->nbrokers++]);
 }
 
 /* Have an entry for each broker that partitions are read from; come back for
@@ -830,7 +846,7 @@ make_partitions(SqFetcher *fetcher, SqError *error)
 			.replica = -1};
 	}
 	for (int i = 0; i < fetcher->nbrokers; i++)
-		if (!make_asked(fetcher, &fetcher->brokers[i]))
+		if (!start_broker(fetcher, &fetcher->brokers[i]))
 			return sq_kafka_error_memory(error);
 	return SQ_OK;
 }
