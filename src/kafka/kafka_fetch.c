@@ -568,12 +568,22 @@ decode_part(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 	return SQ_OK;
 }
 
+/* A small answer may be large when it is decompressed: a set has no more than
+ * an answer may have, and the rest of a batch. */
+static bool
+is_full(const SqFetcher *fetcher, const SqKafkaWireSet *set)
+{
+	return set->fill.count >= set->fill.max ||
+		   set->fill.held >
+			   (size_t) sq_kafka_wire_limits(fetcher->wire)->most_bytes;
+}
+
 /* Records into the set until it is full or the answer is through. */
 static SqStatus
 fill_set(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 		 SqError *error)
 {
-	while (at->part < at->nparts && set->fill.count < set->fill.max)
+	while (at->part < at->nparts && !is_full(fetcher, set))
 	{
 		if (!sq_kafka_wire_set_ready(set))
 			return sq_kafka_error_memory(error);
