@@ -15,10 +15,19 @@ CREATE FOREIGN TABLE np_trades (id int OPTIONS (path '$.n'),
 	t text OPTIONS (path '$.n'), s text,
 	part int OPTIONS (metadata 'partition'))
 	SERVER native_parallel OPTIONS (topic 'np_trades');
+CREATE FOREIGN TABLE np_write (n int, s text, key text OPTIONS (metadata 'key'),
+	part int OPTIONS (metadata 'partition'))
+	SERVER native_parallel OPTIONS (topic 'np_trades');
+INSERT INTO np_write SELECT n, s, 'k' || n, part
+	FROM (VALUES (9000, 'a', 0), (11000, 'b', 1), (10000, NULL, 3)) v (count, s, part),
+	generate_series(0, count - 1) n;
 CREATE FOREIGN TABLE np_users (id int OPTIONS (key 'true'), tier int)
 	SERVER native_parallel OPTIONS (kind 'table', topic 'np_users', key_format 'raw');
 CREATE FOREIGN TABLE np_limits (tier int) SERVER native_parallel
 	OPTIONS (topic 'np_limits');
+INSERT INTO np_users SELECT n, n FROM generate_series(0, 49) n;
+INSERT INTO np_limits SELECT generate_series(0, 39);
+SELECT streamsql.wait_for('np_users') \g /dev/null
 SELECT count(*) FROM np_users;
 CREATE TABLE heap_np_trades AS SELECT * FROM np_trades;
 CREATE TABLE heap_np_users AS SELECT * FROM np_users;

@@ -10,6 +10,9 @@ CREATE SERVER parallel FOREIGN DATA WRAPPER streamsql
 CREATE FOREIGN TABLE p (n int, part int OPTIONS (metadata 'partition'),
 	off bigint OPTIONS (metadata 'offset'))
 	SERVER parallel OPTIONS (topic 'parallel');
+CREATE FOREIGN TABLE parallel_write (n int, key text OPTIONS (metadata 'key'))
+	SERVER parallel OPTIONS (topic 'parallel');
+INSERT INTO parallel_write SELECT n, 'k' || n FROM generate_series(0, 39999) n;
 SELECT count(*), count(DISTINCT n), sum(n) FROM p;
 CREATE TABLE parallel_heap AS SELECT * FROM p;
 ANALYZE p;

@@ -13,6 +13,12 @@ CREATE FOREIGN TABLE s (n int, g int,
 	off bigint OPTIONS (metadata 'offset'),
 	ts timestamptz OPTIONS (metadata 'timestamp')
 ) SERVER seek OPTIONS (topic 'seek');
+CREATE FOREIGN TABLE seek_write (n int, g int, key text OPTIONS (metadata 'key'),
+	part int OPTIONS (metadata 'partition'), ts timestamptz OPTIONS (metadata 'timestamp'))
+	SERVER seek OPTIONS (topic 'seek');
+INSERT INTO seek_write SELECT n, n % 7, 'k' || n, n % 4, timestamptz '2026-01-01' + n * interval '1 s'
+	FROM generate_series(0, 399) n;
+DROP FOREIGN TABLE seek_write;
 CREATE TABLE heap AS SELECT * FROM s;
 SELECT count(*), count(DISTINCT n), min(off), max(off) FROM heap;
 CREATE TABLE conditions (id int GENERATED ALWAYS AS IDENTITY, condition text);
@@ -112,6 +118,7 @@ CREATE FOREIGN TABLE large (n int,
 	part int OPTIONS (metadata 'partition'),
 	off bigint OPTIONS (metadata 'offset')
 ) SERVER seek OPTIONS (topic 'seek_large');
+INSERT INTO large (n) SELECT generate_series(0, 59999);
 ANALYZE large;
 EXPLAIN (COSTS OFF)
 	SELECT p, o, n FROM wanted JOIN large ON part = p AND off = o;

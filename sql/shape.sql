@@ -13,6 +13,7 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM void;
 -- 16 partitions, one with records
 CREATE FOREIGN TABLE sparse (n int, part int OPTIONS (metadata 'partition'))
 	SERVER seek OPTIONS (topic 'sparse');
+INSERT INTO sparse SELECT n, 11 FROM generate_series(0, 2) n;
 SELECT n, part FROM sparse ORDER BY n;
 SELECT * FROM sparse WHERE part = 3;
 ANALYZE sparse;
@@ -43,6 +44,9 @@ BEGIN
 	EXECUTE format('CREATE FOREIGN TABLE wide (%s) SERVER seek '
 				   'OPTIONS (topic ''wide'')',
 				   string_agg(format('c%s int', i), ', ' ORDER BY i DESC))
+	   FROM generate_series(1, 300) AS i;
+	EXECUTE format('INSERT INTO wide VALUES (%s)',
+				   string_agg(i::text, ', ' ORDER BY i DESC))
 	   FROM generate_series(1, 300) AS i;
 END
 $$;
@@ -75,8 +79,7 @@ INSERT INTO parent VALUES (100, 100);
 SELECT n, part, tableoid::regclass FROM parent ORDER BY n;
 CREATE VIEW view AS SELECT n * 2 AS twice FROM sparse;
 SELECT * FROM view ORDER BY 1;
--- writing is not there
-INSERT INTO void VALUES (1);
+-- a stream only grows
 UPDATE void SET n = 1;
 DELETE FROM void;
 TRUNCATE void;

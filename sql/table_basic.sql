@@ -126,8 +126,6 @@ BEGIN
 END
 $$;
 SELECT * FROM later;
--- writing comes later
-INSERT INTO users VALUES ('u9');
 DROP SERVER table_basic CASCADE;
 SELECT count(*) FROM streamsql.tables;
 DROP SCHEMA table_basic CASCADE;

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "guc.h"
+#include "kafka/kafka.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
@@ -24,6 +25,7 @@ bool sq_enable_native_filter;
 bool sq_enable_native_join;
 bool sq_enable_native_aggregate;
 int sq_require_native;
+int sq_debug_reader;
 
 typedef struct SqIntSetting
 {
@@ -104,6 +106,13 @@ static const struct config_enum_entry native_requirements[] = {
 	{NULL, 0, false},
 };
 
+static const struct config_enum_entry readers[] = {
+	{"auto", SQ_KAFKA_READER_AUTO, false},
+	{"wire", SQ_KAFKA_READER_WIRE, false},
+	{"librdkafka", SQ_KAFKA_READER_LIBRDKAFKA, false},
+	{NULL, 0, false},
+};
+
 void
 sq_guc_init(void)
 {
@@ -139,5 +148,10 @@ sq_guc_init(void)
 		"reason.",
 		&sq_require_native, SQ_NATIVE_ALLOW, native_requirements, PGC_USERSET,
 		GUC_EXPLAIN | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"streamsql.debug_reader",
+		"Who reads from servers that have no option \"reader\".", NULL,
+		&sq_debug_reader, SQ_KAFKA_READER_AUTO, readers, PGC_USERSET,
+		GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streamsql");
 }

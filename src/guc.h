@@ -34,6 +34,8 @@ typedef enum SqRequireNative
 
 extern int sq_require_native; /* streamsql.debug_require_native */
 
+extern int sq_debug_reader; /* streamsql.debug_reader: an SqKafkaReaderKind */
+
 /* Declare them to PostgreSQL. Called once by _PG_init. */
 extern void sq_guc_init(void);
 

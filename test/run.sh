@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # run.sh [KIND …]: run the tests of these kinds (unit fuzz regress isolation
-# pgtap tap; default: all) and print "N passed, N failed" last. TESTS="a b"
-# picks tests by name within a kind. Goes on after a failure; ends with 1 if
-# there was one. What failed is in build/log.
+# pgtap regress-librdkafka isolation-librdkafka tap; default: all) and print
+# "N passed, N failed" last. TESTS="a b" picks tests by name within a kind. Goes
+# on after a failure; ends with 1 if there was one. What failed is in build/log.
+# The kinds that end with -librdkafka are the same files, read by librdkafka.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/test/lib.sh"
@@ -86,16 +87,48 @@ add_up()
 	echo "== $1: $good passed, $bad failed ($((SECONDS - began)) s)"
 }
 
-server_started=
+# need_server KIND: one whose streams are read by the reader that KIND ends
+# with. Another reader gets a new broker, too: files fill topics of fixed names.
+server_reader=
 need_server()
 {
-	[ -z "$server_started" ] || return 0
-	if ! start_broker mock || ! start_instance; then
+	local reader=auto
+	[[ $1 != *-librdkafka ]] || reader=librdkafka
+	[ "$server_reader" != "$reader" ] || return 0
+	if [ -n "$server_reader" ]; then
+		stop_instance
+		stop_broker
+		rm -rf "$work/data" "$work/broker"
+	fi
+	server_reader=
+	if ! start_broker mock ||
+		! start_instance "streamsql.debug_reader = $reader"; then
 		echo "== no server for tests of kind $1"
 		failed=$((failed + 1))
 		return 1
 	fi
-	server_started=yes
+	server_reader=$reader
+}
+
+# inputs KIND FOLDER: where the input and the expected output of KIND are. By
+# librdkafka the output of FOLDER must be the same in all but the reader's name,
+# which tells that it was read so.
+inputs()
+{
+	local of=$work/inputs/$1 name
+	if [[ $1 != *-librdkafka ]]; then
+		echo "$2"
+		return
+	fi
+	mkdir -p "$of/expected"
+	for name in sql specs; do
+		[ ! -d "$2/$name" ] || ln -s "$2/$name" "$of/"
+	done
+	for name in "$2"/expected/*.out; do
+		sed 's/Reader: wire$/Reader: librdkafka/' "$name" \
+			>"$of/expected/${name##*/}"
+	done
+	echo "$of"
 }
 
 run_unit()
@@ -146,7 +179,8 @@ regress()
 	mkdir -p "$log/$kind"
 	limited 900 "$program" --outputdir="$log/$kind" \
 		--bindir="${PATH%%:*}" --host="$PGHOST" --port="$PGPORT" \
-		--user=postgres --dbname="$kind" --load-extension=streamsql \
+		--user=postgres --dbname="${kind%-librdkafka}" \
+		--load-extension=streamsql \
 		"$@" >"$log/$kind.log" 2>&1 || code=$?
 	if [ $code != 0 ]; then
 		cat "$log/$kind.log"
@@ -160,23 +194,23 @@ regress()
 
 run_regress()
 {
-	local tests=${TESTS:---schedule=$root/test/schedule}
+	local kind=$1 tests=${TESTS:---schedule=$root/test/schedule}
 	# shellcheck disable=SC2086
-	regress regress "$pgxs_src/test/regress/pg_regress" \
-		--inputdir="$root" $tests
+	regress "$kind" "$pgxs_src/test/regress/pg_regress" \
+		--inputdir="$(inputs "$kind" "$root")" $tests
 }
 
 run_isolation()
 {
-	local tests=${TESTS:-} spec
+	local kind=$1 tests=${TESTS:-} spec
 	for spec in test/isolation/specs/*.spec; do
 		[ -n "${TESTS:-}" ] || [ ! -f "$spec" ] ||
 			tests="$tests $(basename "$spec" .spec)"
 	done
 	[ -n "$tests" ] || return 0
 	# shellcheck disable=SC2086
-	regress isolation "$pgxs_src/test/isolation/pg_isolation_regress" \
-		--inputdir="$root/test/isolation" $tests
+	regress "$kind" "$pgxs_src/test/isolation/pg_isolation_regress" \
+		--inputdir="$(inputs "$kind" "$root/test/isolation")" $tests
 }
 
 # Each file in a new database of its own, with both extensions.
@@ -205,7 +239,7 @@ run_tap()
 	for file in test/t/*.t; do
 		! wanted "$(basename "$file" .t)" || files="$files $file"
 	done
-	[ -n "$server_started" ] ||
+	[ -d "$work/pg" ] ||
 		PATH="$("$root/test/private_tree.sh" "$work/pg"):$PATH"
 	mkdir -p "$work/tap" "$log/tap"
 	# shellcheck disable=SC2086
@@ -225,7 +259,9 @@ run_tap()
 	add_up tap "$log/tap.log" $code '^ok' '^not ok'
 }
 
-for kind in ${*:-unit fuzz regress isolation pgtap tap}; do
+all='unit fuzz regress isolation pgtap'
+all+=' regress-librdkafka isolation-librdkafka tap'
+for kind in ${*:-$all}; do
 	began=$SECONDS
-	"run_$kind"
+	"run_${kind%-librdkafka}" "$kind"
 done

@@ -69,7 +69,8 @@ build/unit/table_concurrent_test: build/unit/%: build/tsan/%
 
 -include $(PURE_OBJS:.o=.d) $(KAFKA_OBJS:.o=.d) $(TSAN_OBJS:.o=.d)
 
-KINDS = unit fuzz regress isolation pgtap tap
+KINDS = unit fuzz regress isolation pgtap tap \
+        regress-librdkafka isolation-librdkafka
 
 # Build quietly: what the compiler said is shown when it failed.
 quietly = mkdir -p build && $(MAKE) --no-print-directory -j2 $(1) \
@@ -94,7 +95,7 @@ test: test-deps
 
 test-unit: $(UNIT_TESTS)
 test-fuzz: $$(FUZZ_BINS)
-test-regress test-isolation test-pgtap test-tap: all $(BROKER_BINS)
+$(patsubst %,test-%,$(filter-out unit fuzz,$(KINDS))): all $(BROKER_BINS)
 test-tap: test-kafka
 $(KINDS:%=test-%):
 	@test/run.sh $(@:test-%=%)

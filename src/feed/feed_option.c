@@ -23,6 +23,7 @@
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "feed/feed_wait.h"
+#include "guc.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -675,7 +676,7 @@ parse_options(Oid catalog, List *definitions, void *into)
 SqServerOptions
 sq_feed_option_server(List *definitions)
 {
-	SqServerOptions server = {0};
+	SqServerOptions server = {.reader = sq_debug_reader};
 
 	parse_options(ForeignServerRelationId, definitions, &server);
 	check_server(server.properties);

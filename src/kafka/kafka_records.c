@@ -328,6 +328,14 @@ open_batch(SqKafkaRecords *cursor, const char *batch, size_t size,
 	return SQ_OK;
 }
 
+/* Of an old format, and nobody needs to read it: it is before the range. */
+static bool
+is_old_and_before(const SqKafkaRecords *cursor, const char *batch, size_t size)
+{
+	return (uint8) batch[BATCH_MAGIC] < 2 &&
+		   batch_end(batch, size) <= cursor->input.begin;
+}
+
 /* What is not a batch of ours: SQ_OK if it is one. */
 static SqStatus
 check_format(SqKafkaRecords *cursor, size_t size, bool *unspoken,
@@ -360,12 +368,16 @@ next_batch(SqKafkaRecords *cursor, bool *unspoken, SqError *error)
 
 		if (cursor->position >= cursor->input.end)
 			return SQ_DONE;
-		if (check_format(cursor, size, unspoken, error) != SQ_OK)
-			return SQ_ERROR;
-		if (!begin_aborted(cursor, batch_end(batch, size) - 1))
-			return sq_error_set(error, ERRCODE_OUT_OF_MEMORY, "out of memory");
-		if (!is_passed_over(cursor, batch, size))
-			return open_batch(cursor, batch, size, error);
+		if (!is_old_and_before(cursor, batch, size))
+		{
+			if (check_format(cursor, size, unspoken, error) != SQ_OK)
+				return SQ_ERROR;
+			if (!begin_aborted(cursor, batch_end(batch, size) - 1))
+				return sq_error_set(error, ERRCODE_OUT_OF_MEMORY,
+									"out of memory");
+			if (!is_passed_over(cursor, batch, size))
+				return open_batch(cursor, batch, size, error);
+		}
 		cursor->at += size;
 		cursor->position = Max(cursor->position, batch_end(batch, size));
 	}
@@ -494,7 +506,10 @@ sq_kafka_records_next(SqKafkaRecords *cursor, SqKafkaFill *fill, bool *unspoken,
 	}
 	status = take_records(cursor, fill, error);
 	if (cursor->block != NULL && fill->count > before)
+	{
 		fill->blocks[fill->nblocks++] = sq_kafka_block_hold(cursor->block);
+		fill->held += cursor->block->length;
+	}
 	if (cursor->left == 0)
 		close_batch(cursor);
 	return status;

@@ -558,8 +558,8 @@ produce(SqKafkaWriter *writer, SqWriterTopic *topic, const SqKafkaDraft *draft)
 	return rd_kafka_last_error();
 }
 
-static int64
-draft_bytes(const SqKafkaDraft *draft)
+int64
+sq_kafka_draft_bytes(const SqKafkaDraft *draft)
 {
 	int64 bytes = draft->key.length + draft->value.length;
 
@@ -613,7 +613,7 @@ sq_kafka_writer_put(SqKafkaWriter *writer, const char *topic_name,
 	{
 		case RD_KAFKA_RESP_ERR_NO_ERROR:
 			writer->stats.records++;
-			writer->stats.bytes += draft_bytes(draft);
+			writer->stats.bytes += sq_kafka_draft_bytes(draft);
 			return SQ_OK;
 		case RD_KAFKA_RESP_ERR__QUEUE_FULL:
 			return SQ_WAIT;

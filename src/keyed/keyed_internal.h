@@ -158,8 +158,14 @@ extern void sq_keyed_loader_restart(SqKeyedLoader *loader, Oid owner);
 extern int sq_keyed_loader_number(const SqKeyedLoader *loader);
 extern void sq_keyed_loader_close(SqKeyedLoader *loader);
 
-/* The descriptor that becomes readable when one of any loader does. */
+/* ---- Descriptors (keyed_poll.c) ---- */
+
+/* What becomes readable when one of those below does. */
 extern int sq_keyed_poll_fd(void);
+/* Wake the worker once, when this is readable. Closing it takes it out. */
+extern void sq_keyed_poll_once(int fd);
+/* The worker is awake. */
+extern void sq_keyed_poll_clear(void);
 
 /* ---- Processes ---- */
 

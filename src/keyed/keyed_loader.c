@@ -33,8 +33,6 @@
  */
 #include "keyed/keyed_internal.h"
 
-#include <sys/epoll.h>
-
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "guc.h"
@@ -101,33 +99,6 @@ struct SqKeyedLoader
 	TimestampTz check_at;
 	int ask_ms; /* how long to leave the reader alone */
 };
-
-/* ---- The worker's descriptors ---- */
-
-static int poll_fd = -1;
-
-int
-sq_keyed_poll_fd(void)
-{
-	if (poll_fd < 0)
-		poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (poll_fd < 0)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						errmsg("could not make a descriptor for tables: %m")));
-	return poll_fd;
-}
-
-/* Closing a descriptor takes it out again. */
-static void
-poll_add(int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-
-	if (epoll_ctl(sq_keyed_poll_fd(), EPOLL_CTL_ADD, fd, &event) != 0 &&
-		errno != EEXIST)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						errmsg("could not wait for Kafka: %m")));
-}
 
 /* ---- Publishing ---- */
 
@@ -403,7 +374,7 @@ start_reading(SqKeyedLoader *loader)
 	sq_feed_client_release(loader->asking);
 	loader->asking = NULL;
 	sq_feed_start(loader->feed, ranges, count);
-	poll_add(sq_feed_fd(loader->feed));
+	sq_keyed_poll_once(sq_feed_fd(loader->feed));
 	loader->check_at =
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CHECK_MS);
 	loader->phase = SQ_PHASE_READ;
@@ -419,7 +390,7 @@ ask(SqKeyedLoader *loader, SqFeedClient *client)
 		client->kafka, loader->shape->rel->topic, sq_broker_timeout, &error);
 	if (client->call == NULL)
 		sq_feed_throw(&error);
-	poll_add(sq_kafka_call_fd(client->call));
+	sq_keyed_poll_once(sq_kafka_call_fd(client->call));
 }
 
 /* The answer, if there is one; throws what the cluster says. */
@@ -434,6 +405,7 @@ is_answered(SqFeedClient *client)
 		case SQ_OK:
 			return true;
 		case SQ_WAIT:
+			sq_keyed_poll_once(sq_kafka_call_fd(client->call));
 			return false;
 		default:
 			client->broken = ERRCODE_TO_CATEGORY(error.sqlstate) ==
@@ -742,6 +714,7 @@ read_slice(SqKeyedLoader *loader)
 	} while (room && GetCurrentTimestamp() < end);
 	if (status == SQ_WAIT)
 	{
+		sq_keyed_poll_once(sq_feed_fd(loader->feed));
 		take_ends(loader);
 		count_progress(loader);
 	}

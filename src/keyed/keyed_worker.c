@@ -611,6 +611,7 @@ work(void)
 							  WL_EXIT_ON_PM_DEATH,
 						  sq_keyed_poll_fd(), next, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
+		sq_keyed_poll_clear();
 	}
 }
 

@@ -26,6 +26,7 @@ struct SqSinkColumn
 	void (*json)(StringInfo out, SqSinkColumn *column, Datum value);
 	FmgrInfo output;
 	FmgrInfo to_json; /* of arrays and composites */
+	int needs;        /* of the settings that these functions see */
 };
 
 /* Set up the column of an attribute (number - 1), in the current context. */
@@ -37,6 +38,22 @@ extern void sq_sink_json_string(StringInfo out, const char *bytes,
 								size_t length);
 /* The bytes of a text (in UTF-8) or a bytea, detoasted. */
 extern SqSlice sq_sink_bytes(Oid type, Datum value);
+
+/* ---- sink_mode.c: settings of output functions ---- */
+
+/* What texts of a type depend on; flags. */
+#define SQ_SINK_STYLE 0x1 /* how dates, intervals, floats, bytea look */
+#define SQ_SINK_ZONE  0x2 /* the time zone */
+#define SQ_SINK_NAMES 0x4 /* where objects are looked for */
+#define SQ_SINK_CAST  0x8 /* for to_json: a cast of a type inside it */
+
+/* The flags of a type and all that is inside it. */
+extern int sq_sink_mode_needs(Oid type);
+/* Have functions see settings under which everybody reads what they write;
+ * answers the level to leave, 0 if nothing had to be changed. An error in
+ * between leaves it, too. */
+extern int sq_sink_mode_enter(int needs);
+extern void sq_sink_mode_leave(int level);
 
 /* ---- sink_shape.c: JSON documents of columns ---- */
 

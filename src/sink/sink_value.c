@@ -6,35 +6,35 @@
  * Whoever reads has settings of his own, so nothing here depends on those of
  * the session: dates and times are ISO 8601 in UTC, floats have the digits
  * that they need, and where PostgreSQL's output functions do the work they see
- * the settings that pg_dump uses. (Monetary values are what lc_monetary says,
+ * settings of ours (sink_mode.c). (Monetary values are what lc_monetary says,
  * on both sides.)
  *
  * A json column is read without spaces around it, its "null" as NULL; arrays
- * within composites begin at 1.
+ * within composites begin at 1. JSON with \u0000 is refused, because no reader
+ * takes it.
  *
  * Memory: texts in the current context. Locks: none.
  */
 #include "sink/sink_internal.h"
 
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/bytea.h"
 #include "utils/datetime.h"
 #include "utils/date.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define EACH_BYTE(x) (UINT64CONST(0x0101010101010101) * (x))
 
 #define EPOCH_SECONDS                                                          \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
@@ -102,23 +102,61 @@ append_escape(StringInfo out, unsigned char byte)
 	}
 }
 
+static inline bool
+is_special(unsigned char byte)
+{
+	return byte < ' ' || byte == '"' || byte == '\\';
+}
+
+/* Is a byte of the word special? A subtraction sets the top bit of a byte that
+ * is below the subtrahend; of those that have one already it tells nothing. */
+static inline bool
+has_special(uint64 word)
+{
+	uint64 quote = word ^ EACH_BYTE('"');
+	uint64 backslash = word ^ EACH_BYTE('\\');
+
+	return (((word - EACH_BYTE(' ')) & ~word) |
+			((quote - EACH_BYTE(1)) & ~quote) |
+			((backslash - EACH_BYTE(1)) & ~backslash)) &
+		   EACH_BYTE(0x80);
+}
+
+/* How many bytes come before the first special one. */
+static size_t
+plain_length(const char *bytes, size_t length)
+{
+	size_t i = 0;
+
+	for (; i + sizeof(uint64) <= length; i += sizeof(uint64))
+	{
+		uint64 word;
+
+		memcpy(&word, bytes + i, sizeof(word));
+		if (has_special(word))
+			break;
+	}
+	while (i < length && !is_special(bytes[i]))
+		i++;
+	return i;
+}
+
 void
 sq_sink_json_string(StringInfo out, const char *bytes, size_t length)
 {
-	size_t begin = 0;
+	const char *end = bytes + length;
 
 	appendStringInfoCharMacro(out, '"');
-	for (size_t i = 0; i < length; i++)
+	for (;;)
 	{
-		unsigned char byte = bytes[i];
+		size_t plain = plain_length(bytes, end - bytes);
 
-		if (byte >= ' ' && byte != '"' && byte != '\\')
-			continue;
-		appendBinaryStringInfo(out, bytes + begin, i - begin);
-		append_escape(out, byte);
-		begin = i + 1;
+		appendBinaryStringInfo(out, bytes, plain);
+		bytes += plain;
+		if (bytes == end)
+			break;
+		append_escape(out, *bytes++);
 	}
-	appendBinaryStringInfo(out, bytes + begin, length - begin);
 	appendStringInfoCharMacro(out, '"');
 }
 
@@ -163,6 +201,13 @@ append_int8(StringInfo out, int64 number)
 {
 	enlargeStringInfo(out, MAXINT8LEN + 1);
 	out->len += pg_lltoa(number, out->data + out->len);
+}
+
+static void
+append_uint8(StringInfo out, uint64 number)
+{
+	enlargeStringInfo(out, MAXINT8LEN + 1);
+	out->len += pg_ulltoa_n(number, out->data + out->len);
 }
 
 static void
@@ -287,6 +332,23 @@ json_bytea(StringInfo out, SqSinkColumn *column, Datum value)
 	appendStringInfoCharMacro(out, '"');
 }
 
+static void
+text_uuid(StringInfo out, SqSinkColumn *column, Datum value)
+{
+	static const int groups[] = {4, 2, 2, 2, 6};
+	const char *byte = (const char *) DatumGetUUIDP(value)->data;
+
+	enlargeStringInfo(out, 2 * UUID_LEN + lengthof(groups));
+	for (int i = 0; i < lengthof(groups); i++)
+	{
+		if (i > 0)
+			out->data[out->len++] = '-';
+		out->len += hex_encode(byte, groups[i], out->data + out->len);
+		byte += groups[i];
+	}
+	out->data[out->len] = '\0';
+}
+
 /* ---- Dates and times ---- */
 
 static void
@@ -326,24 +388,58 @@ refuse_infinite(const SqSinkColumn *column)
 					errdetail("Its field is a number since 1970.")));
 }
 
+/* Append a number of so many digits, with zeros before it. */
+static void
+append_padded(StringInfo out, uint64 number, int digits)
+{
+	enlargeStringInfo(out, digits);
+	for (int i = digits - 1; i >= 0; i--, number /= 10)
+		out->data[out->len + i] = (char) ('0' + number % 10);
+	out->len += digits;
+}
+
 /* A number that counts units of which 10^digits make one that is written. */
 static void
-append_scaled(StringInfo out, int64 number, int digits)
+append_scaled(StringInfo out, uint64 number, int digits)
 {
-	int64 scale = 1;
-	int64 rest;
+	uint64 scale = digits == 6 ? 1000000 : 1000;
 
-	for (int i = 0; i < digits; i++)
-		scale *= 10;
-	rest = number % scale;
-	if (number < 0 && number / scale == 0)
-		appendStringInfoCharMacro(out, '-');
-	append_int8(out, number / scale);
-	if (rest == 0)
+	append_uint8(out, number / scale);
+	if (number % scale == 0)
 		return;
-	appendStringInfo(out, ".%0*lld", digits, (long long) Abs(rest));
+	appendStringInfoCharMacro(out, '.');
+	append_padded(out, number % scale, digits);
 	while (out->data[out->len - 1] == '0')
-		out->data[--out->len] = '\0';
+		out->len--;
+}
+
+/* Late moments count more microseconds since 1970 than an int64 holds. */
+static void
+epoch_moment(StringInfo out, SqSinkColumn *column, Datum value)
+{
+	const int64 epoch = EPOCH_SECONDS * USECS_PER_SEC;
+	Timestamp moment = DatumGetTimestamp(value);
+	bool before = moment < -epoch;
+	uint64 us = before ? -(moment + epoch) : (uint64) moment + epoch;
+
+	if (TIMESTAMP_NOT_FINITE(moment))
+		refuse_infinite(column);
+	if (before)
+		appendStringInfoCharMacro(out, '-');
+	switch (column->attribute->epoch)
+	{
+		case SQ_EPOCH_S:
+			append_scaled(out, us, 6);
+			break;
+		case SQ_EPOCH_MS:
+			append_scaled(out, us, 3);
+			break;
+		default:
+			append_uint8(out, us);
+			if (column->attribute->epoch == SQ_EPOCH_NS && us != 0)
+				appendBinaryStringInfo(out, "000", 3);
+			break;
+	}
 }
 
 /* A number of so many more zeros. */
@@ -353,34 +449,6 @@ append_zeros(StringInfo out, int64 number, int zeros)
 	append_int8(out, number);
 	for (int i = 0; number != 0 && i < zeros; i++)
 		appendStringInfoCharMacro(out, '0');
-}
-
-static void
-epoch_moment(StringInfo out, SqSinkColumn *column, Datum value)
-{
-	Timestamp moment = DatumGetTimestamp(value);
-	int64 us;
-
-	if (TIMESTAMP_NOT_FINITE(moment))
-		refuse_infinite(column);
-	if (pg_add_s64_overflow(moment, EPOCH_SECONDS * USECS_PER_SEC, &us))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("timestamp out of range")));
-	switch (column->attribute->epoch)
-	{
-		case SQ_EPOCH_S:
-			append_scaled(out, us, 6);
-			break;
-		case SQ_EPOCH_MS:
-			append_scaled(out, us, 3);
-			break;
-		case SQ_EPOCH_NS:
-			append_zeros(out, us, 3);
-			break;
-		default:
-			append_int8(out, us);
-			break;
-	}
 }
 
 static void
@@ -400,41 +468,13 @@ epoch_date(StringInfo out, SqSinkColumn *column, Datum value)
 
 /* ---- PostgreSQL's functions ---- */
 
-/* Have output functions see settings under which everybody reads what they
- * write; the level to give to AtEOXact_GUC, or 0 if they do already. */
-static int
-set_modes(void)
-{
-	static const char *const modes[][2] = {{"datestyle", "ISO"},
-										   {"intervalstyle", "postgres"},
-										   {"extra_float_digits", "3"},
-										   {"bytea_output", "hex"}};
-	int level;
-
-	if (DateStyle == USE_ISO_DATES && IntervalStyle == INTSTYLE_POSTGRES &&
-		extra_float_digits > 0 && bytea_output == BYTEA_OUTPUT_HEX)
-		return 0;
-	level = NewGUCNestLevel();
-	for (int i = 0; i < lengthof(modes); i++)
-		set_config_option(modes[i][0], modes[i][1], PGC_USERSET, PGC_S_SESSION,
-						  GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-static void
-reset_modes(int level)
-{
-	if (level > 0)
-		AtEOXact_GUC(true, level);
-}
-
 static SqSlice
 call_output(SqSinkColumn *column, Datum value)
 {
-	int level = set_modes();
+	int level = sq_sink_mode_enter(column->needs);
 	char *string = OutputFunctionCall(&column->output, value);
 
-	reset_modes(level);
+	sq_sink_mode_leave(level);
 	return utf8_of(string);
 }
 
@@ -459,15 +499,53 @@ text_jsonb(StringInfo out, SqSinkColumn *column, Datum value)
 				 utf8_of(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb))));
 }
 
+/* Does a JSON text have the escape of character 0, which no document that is
+ * read may hold? Not if its backslash is itself escaped. */
+static bool
+has_nul(SqSlice json)
+{
+	const char *end = json.data + json.length;
+	const char *at = json.data;
+
+	while ((at = memmem(at, end - at, "\\u0000", 6)) != NULL)
+	{
+		const char *first = at;
+
+		while (first > json.data && first[-1] == '\\')
+			first--;
+		if ((at - first) % 2 == 0)
+			return true;
+		at++;
+	}
+	return false;
+}
+
+static void
+append_json(StringInfo out, SqSinkColumn *column, SqSlice json)
+{
+	if (has_nul(json))
+		ereport(ERROR, (errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+						errmsg("cannot write \\u0000 to column \"%s\"",
+							   column->attribute->name),
+						errdetail("JSON that holds it cannot be read.")));
+	append_slice(out, json);
+}
+
+static void
+json_json(StringInfo out, SqSinkColumn *column, Datum value)
+{
+	append_json(out, column, sq_sink_bytes(JSONOID, value));
+}
+
 /* Arrays and composites, as json_populate_record reads them. */
 static void
 json_nested(StringInfo out, SqSinkColumn *column, Datum value)
 {
-	int level = set_modes();
+	int level = sq_sink_mode_enter(column->needs);
 	Datum json = FunctionCall1(&column->to_json, value);
 
-	reset_modes(level);
-	append_slice(out, sq_sink_bytes(TEXTOID, json));
+	sq_sink_mode_leave(level);
+	append_json(out, column, utf8_of(TextDatumGetCString(json)));
 }
 
 /* JSON's arrays begin where arrays usually do; another one is written as its
@@ -525,7 +603,8 @@ static const SqSinkType types[] = {
 	{DATEOID, text_date, json_plain},
 	{TIMESTAMPOID, text_timestamp, json_plain},
 	{TIMESTAMPTZOID, text_timestamptz, json_plain},
-	{JSONOID, text_text, json_same},
+	{UUIDOID, text_uuid, json_plain},
+	{JSONOID, text_text, json_json},
 	{JSONBOID, text_jsonb, json_same},
 };
 
@@ -541,7 +620,11 @@ init_functions(SqSinkColumn *column, Oid base)
 		}
 	column->text = text_other;
 	column->json = json_other;
+	column->needs = sq_sink_mode_needs(base);
 	if (!type_is_array(base) && !type_is_rowtype(base))
+		return;
+	/* by a cast they would not be read: they are written as their text */
+	if ((column->needs & SQ_SINK_CAST) != 0)
 		return;
 	column->json = type_is_array(base) ? json_array : json_nested;
 	init_to_json(column);

@@ -4,7 +4,7 @@
 BEGIN;
 SET LOCAL search_path = public;
 SET LOCAL client_min_messages = warning;
-SELECT plan(105);
+SELECT plan(108);
 
 -- ---- The extension ----
 
@@ -331,8 +331,14 @@ SELECT throws_ok($$SELECT * FROM tap_table$$,
 				 '55000', NULL, 'a table before its transaction is committed');
 SELECT throws_ok($$SELECT v FROM tap_table WHERE k = 'x'$$,
 				 '55000', NULL, 'a lookup in it');
-SELECT throws_ok($$INSERT INTO tap_table VALUES ('x', 1)$$,
-				 '0A000', NULL, 'writing to a table');
+SELECT throws_ok($$INSERT INTO tap_table VALUES (NULL, 1)$$,
+				 '23502', NULL, 'a row of a table without a key');
+SELECT throws_ok($$INSERT INTO tap_table VALUES ('x', 1) ON CONFLICT DO NOTHING$$,
+				 '0A000', NULL, 'ON CONFLICT');
+SELECT throws_ok($$UPDATE tap SET a = 1$$, '55000', NULL, 'changing a row of a stream');
+SET LOCAL streamsql.broker_timeout = '100ms';
+SELECT throws_ok($$INSERT INTO tap VALUES (1)$$, '08006', NULL, 'writing without a broker');
+RESET streamsql.broker_timeout;
 SELECT throws_ok($$ALTER FOREIGN TABLE tap_table ALTER k OPTIONS (SET key 'false')$$,
 				 '42P16', NULL, 'taking the key away');
 SELECT throws_ok($$ALTER FOREIGN TABLE tap_table DROP COLUMN k$$,

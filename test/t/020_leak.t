@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep);
 my $broker = StreamSQL::Broker->start('mock');
 my $node = StreamSQL::Instance::start($broker);
 $broker->fill("topic\tt\t4\nrepeat\t20000\tt\t-\t-\tk%d\t{\"n\":%d,\"s\":\"x\"}\n"
-	  . "topic\tbad\t1\nrepeat\t3000\tbad\t0\t-\tk\t{\"n\":%d}\nrecord\tbad\t0\t-\tk\tno\n");
+	  . "topic\tw\t4\ntopic\tbad\t1\nrepeat\t3000\tbad\t0\t-\tk\t{\"n\":%d}\nrecord\tbad\t0\t-\tk\tno\n");
 $node->safe_psql('postgres', q(
 	CREATE FOREIGN TABLE t (n int, s text) SERVER kafka OPTIONS (topic 't');
 	CREATE FOREIGN TABLE bad (n int) SERVER kafka OPTIONS (topic 'bad');
@@ -153,6 +153,29 @@ check('LIMIT', 'SELECT n FROM t LIMIT 1', $limit, undef);
 my $cursor = q(BEGIN; DECLARE c CURSOR FOR SELECT n FROM t; FETCH 1 FROM c;
 	ROLLBACK;) x 100;
 check('cursors', 'SELECT 1', $cursor, undef);
+
+# writing: rows at fault, errors beside them, topics and brokers that are away,
+# cancelled before, while and after records are sent
+$session->query(q(CREATE FOREIGN TABLE w (n int, s text, part int OPTIONS (metadata 'partition'))
+	SERVER kafka OPTIONS (topic 'w');
+	CREATE FOREIGN TABLE ws (n int, s text) SERVER kafka OPTIONS (topic 'w', delivery 'statement')));
+check('rows that cannot be written', q(SELECT fail('INSERT INTO w VALUES (1, NULL, -1)', 3)),
+	q(SELECT fail('INSERT INTO w VALUES (1, NULL, -1)', 100)), 100);
+my $divided = q('INSERT INTO w SELECT 100 / (9000 - n), repeat(s, 100) FROM t');
+# the pools fill up before anything is counted
+check('an error beside an INSERT', "SELECT fail($divided, 30), fail($divided, 30)", "SELECT fail($divided, 30)", 30);
+check('a missing topic to write to', q(SELECT fail('INSERT INTO none VALUES (1)', 3)),
+	q(SELECT fail('INSERT INTO none VALUES (1)', 100)), 100);
+$session->query(q(SET streamsql.broker_timeout = '20ms'));
+check('a broker to write to that is away', q(SELECT fail('INSERT INTO away VALUES (1)', 3)),
+	q(SELECT fail('INSERT INTO away VALUES (1)', 100)), 100);
+$session->query(q(RESET streamsql.broker_timeout));
+my $written = 'INSERT INTO w SELECT n, repeat(s, 100) FROM t';
+check('cancelled INSERTs', cancelled($written, 60) x 2, cancelled($written, 60), undef);
+my $statement = 'INSERT INTO ws SELECT n, repeat(s, 100) FROM t';
+check('cancelled INSERTs of delivery statement', cancelled($statement, 60) x 2, cancelled($statement, 60), undef);
+my $back = 'BEGIN; INSERT INTO w SELECT n, repeat(s, 100) FROM t; ROLLBACK;';
+check('INSERTs that are rolled back', $back, $back x 30, undef);
 
 is($session->query('SELECT count(*) FROM t'), '20000', 'the session is well');
 $session->quit;

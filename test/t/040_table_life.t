@@ -46,6 +46,32 @@ is($node->safe_psql('postgres', q(SELECT string_agg(DISTINCT backend_type, ',' O
 	FROM pg_stat_activity WHERE backend_type LIKE 'streamsql%')),
 	'streamsql launcher,streamsql table worker', 'its processes have names');
 
+# ---- Tables that were dropped cost nothing ----
+
+# CPU seconds of the processes whose table worker's name this is, by now.
+sub cpu_of_workers
+{
+	my $seconds = 0;
+	for my $pid (split /\n/, $node->safe_psql('postgres',
+			q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'streamsql table worker')))
+	{
+		my @fields = split / /, slurp_file("/proc/$pid/stat") =~ s/.*\) //r;
+		$seconds += ($fields[11] + $fields[12]) / 100;
+	}
+	return $seconds;
+}
+$node->safe_psql('postgres', join '', map {
+	$create =~ s/TABLE users/TABLE gone$_/r . ';'
+} 1 .. 4);
+is($node->safe_psql('postgres', "SELECT count(*) FROM gone$_"), '1000', "table $_ of four more")
+  for 1 .. 4;
+$node->safe_psql('postgres', join '', map { "DROP FOREIGN TABLE gone$_;" } 1 .. 4);
+$node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM streamsql.tables');
+sleep 1;
+my $before = cpu_of_workers();
+sleep 2;
+cmp_ok(cpu_of_workers() - $before, '<', 0.6, 'workers of dropped tables do not spin');
+
 sub update
 {
 	my ($value) = @_;

@@ -57,9 +57,9 @@ finish(SqKafkaWriter *writer, Step step)
 }
 
 static SqSlice
-slice(const char *text)
+slice(const char *string)
 {
-	return text == NULL ? SQ_NULL_SLICE : (SqSlice){text, strlen(text)};
+	return string == NULL ? SQ_NULL_SLICE : (SqSlice){string, strlen(string)};
 }
 
 /* Put a record, however long the queue is. */
