@@ -306,6 +306,9 @@ typedef struct SqKafkaDraft
 	const SqHeader *headers;
 } SqKafkaDraft;
 
+/* Bytes of its key, value and headers. */
+extern int64 sq_kafka_draft_bytes(const SqKafkaDraft *draft);
+
 /* Where the first record of this transaction (without one: since the writer
  * was acquired) lies in a partition. */
 typedef struct SqKafkaWritten

@@ -274,10 +274,10 @@ look_at_lookup(SqKafkaConnection *connection)
 
 /* ---- Sending ---- */
 
-SqKafkaWriter *
+SqKafkaOutput *
 sq_kafka_connection_begin(SqKafkaConnection *connection, int api, int version)
 {
-	SqKafkaWriter *out = &connection->out;
+	SqKafkaOutput *out = &connection->out;
 
 	if (connection->request_count == SQ_KAFKA_MAX_REQUESTS)
 		return NULL;
@@ -299,7 +299,7 @@ sq_kafka_connection_begin(SqKafkaConnection *connection, int api, int version)
 SqStatus
 sq_kafka_connection_queue(SqKafkaConnection *connection)
 {
-	SqKafkaWriter *out = &connection->out;
+	SqKafkaOutput *out = &connection->out;
 	size_t length = out->length - connection->request_at - sizeof(int32);
 	int last = (connection->first_request + connection->request_count) %
 			   SQ_KAFKA_MAX_REQUESTS;
@@ -339,7 +339,7 @@ send_some(SqKafkaConnection *connection, const char *data, size_t length)
 static SqStatus
 flush(SqKafkaConnection *connection)
 {
-	SqKafkaWriter *out = &connection->out;
+	SqKafkaOutput *out = &connection->out;
 	ssize_t sent;
 
 	while (connection->sent < out->length && connection->write_errno == 0)
@@ -692,7 +692,7 @@ sq_kafka_connection_receive(SqKafkaConnection *connection, SqKafkaFrame *frame,
 	return tell(connection, status, error);
 }
 
-SqKafkaWriter *
+SqKafkaOutput *
 sq_kafka_connection_request(SqKafkaConnection *connection, SqKafkaApi api,
 							int version)
 {

@@ -151,7 +151,7 @@ extern bool sq_kafka_api_is_flexible(SqKafkaApi api, int version);
  * whole and sends what can be sent; the correlation id in *id, if asked for.
  * Nothing else of the connection may be called in between.
  */
-extern SqKafkaWriter *sq_kafka_connection_request(SqKafkaConnection *connection,
+extern SqKafkaOutput *sq_kafka_connection_request(SqKafkaConnection *connection,
 												  SqKafkaApi api, int version);
 extern SqStatus sq_kafka_connection_submit(SqKafkaConnection *connection,
 										   int32 *id, SqError *error);

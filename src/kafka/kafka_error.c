@@ -67,6 +67,15 @@ sqlstate_of(int code)
 	}
 }
 
+static SqStatus
+add_reason(SqError *error, int code, const char *reason)
+{
+	sq_error_detail(
+		error, "Kafka's client says: %s.",
+		reason != NULL ? reason : rd_kafka_err2str((rd_kafka_resp_err_t) code));
+	return SQ_ERROR;
+}
+
 SqStatus
 sq_kafka_error_topic(SqError *error, int code, const char *topic,
 					 const char *reason)
@@ -93,11 +102,7 @@ sq_kafka_error_topic(SqError *error, int code, const char *topic,
 		default:
 			sq_error_set(error, sqlstate_of(code),
 						 "could not read topic \"%s\"", topic);
-			sq_error_detail(error, "Kafka's client says: %s.",
-							reason != NULL
-								? reason
-								: rd_kafka_err2str((rd_kafka_resp_err_t) code));
-			return SQ_ERROR;
+			return add_reason(error, code, reason);
 	}
 }
 
@@ -132,11 +137,7 @@ sq_kafka_error_write(SqError *error, int code, const char *topic,
 		default:
 			sq_error_set(error, sqlstate_of(code),
 						 "could not write to topic \"%s\"", topic);
-			sq_error_detail(error, "Kafka's client says: %s.",
-							reason != NULL
-								? reason
-								: rd_kafka_err2str((rd_kafka_resp_err_t) code));
-			return SQ_ERROR;
+			return add_reason(error, code, reason);
 	}
 }
 

@@ -28,6 +28,9 @@
 /* How long a broker waits for records that end no range. */
 #define SHORT_WAIT_MS 10
 #define NOTHING       PG_INT64_MAX
+/* What the first answer to an assignment may have, in bytes; each one after it
+ * twice as much. Who wants one record does not wait for a thousand. */
+#define FIRST_BYTES 131072
 /* What brokers say of a partition. */
 #define OFFSET_OUT_OF_RANGE 1
 #define UNKNOWN_TOPIC       3
@@ -65,7 +68,8 @@ typedef struct SqFetchBroker
 	uint32 sent; /* the request in flight is ours if the broker's is this */
 	SqAsked *asked;
 	int nasked;
-	int first; /* the partition that is asked first */
+	int first;       /* the partition that is asked first */
+	int32 allowance; /* bytes that the next answer may have */
 
 	SqKafkaBlock *block; /* the answer's memory; NULL: there is none */
 	SqPart *parts;
@@ -169,7 +173,7 @@ follows(const SqFetcher *fetcher, const SqFetchBroker *at)
 
 static void
 write_partition(const SqFetcher *fetcher, const SqAsked *asked, int version,
-				SqKafkaWriter *writer)
+				SqKafkaOutput *writer)
 {
 	const SqFetchPartition *partition = &fetcher->partitions[asked->partition];
 	bool leader = partition->replica < 0;
@@ -187,7 +191,7 @@ write_partition(const SqFetcher *fetcher, const SqAsked *asked, int version,
 /* Versions: 4 has transactions, 12 is another encoding. */
 static void
 write_fetch(const SqFetcher *fetcher, const SqFetchBroker *at, int version,
-			SqKafkaWriter *writer)
+			SqKafkaOutput *writer)
 {
 	const SqKafkaFetchLimits *limits = sq_kafka_wire_limits(fetcher->wire);
 	int32 wait = follows(fetcher, at) ? limits->wait_ms
@@ -196,7 +200,7 @@ write_fetch(const SqFetcher *fetcher, const SqFetchBroker *at, int version,
 	sq_kafka_write_int32(writer, -1);
 	sq_kafka_write_int32(writer, wait);
 	sq_kafka_write_int32(writer, limits->least_bytes);
-	sq_kafka_write_int32(writer, limits->most_bytes);
+	sq_kafka_write_int32(writer, at->allowance);
 	sq_kafka_write_int8(writer, limits->committed);
 	if (version >= 7)
 	{
@@ -221,13 +225,21 @@ is_in_flight(const SqFetchBroker *at)
 		   at->broker->sent == at->sent;
 }
 
+static int32
+grown_allowance(const SqFetcher *fetcher, const SqFetchBroker *at)
+{
+	int32 most = sq_kafka_wire_limits(fetcher->wire)->most_bytes;
+
+	return at->allowance < most / 2 ? 2 * at->allowance : most;
+}
+
 /* Ask a broker for what it has to give, if that is anything. */
 static SqStatus
 send_fetch(SqFetcher *fetcher, SqFetchBroker *at, SqError *error)
 {
 	int64 now = sq_kafka_now();
 	SqKafkaConnection *connection;
-	SqKafkaWriter *writer;
+	SqKafkaOutput *writer;
 	SqStatus status;
 	int version;
 	int count;
@@ -255,6 +267,7 @@ send_fetch(SqFetcher *fetcher, SqFetchBroker *at, SqError *error)
 		return SQ_WAIT;
 	at->nasked = count;
 	write_fetch(fetcher, at, version, writer);
+	at->allowance = grown_allowance(fetcher, at);
 	sq_kafka_connection_recycle(
 		connection,
 		sq_kafka_block_pool_buffer(sq_kafka_wire_pool(fetcher->wire)));
@@ -555,12 +568,22 @@ decode_part(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 	return SQ_OK;
 }
 
+/* A small answer may be large when it is decompressed: a set has no more than
+ * an answer may have, and the rest of a batch. */
+static bool
+is_full(const SqFetcher *fetcher, const SqKafkaWireSet *set)
+{
+	return set->fill.count >= set->fill.max ||
+		   set->fill.held >
+			   (size_t) sq_kafka_wire_limits(fetcher->wire)->most_bytes;
+}
+
 /* Records into the set until it is full or the answer is through. */
 static SqStatus
 fill_set(SqFetcher *fetcher, SqFetchBroker *at, SqKafkaWireSet *set,
 		 SqError *error)
 {
-	while (at->part < at->nparts && set->fill.count < set->fill.max)
+	while (at->part < at->nparts && !is_full(fetcher, set))
 	{
 		if (!sq_kafka_wire_set_ready(set))
 			return sq_kafka_error_memory(error);
@@ -611,9 +634,10 @@ decode(SqFetcher *fetcher, SqKafkaWireSet *set, SqError *error)
 
 /* ---- Leaders ---- */
 
-/* Have room for as many partitions as there are places. */
+/* Nothing was asked of a broker for this assignment so far; there is room for
+ * as many partitions as there are places. */
 static bool
-make_asked(const SqFetcher *fetcher, SqFetchBroker *at)
+start_broker(const SqFetcher *fetcher, SqFetchBroker *at)
 {
 	SqAsked *asked =
 		realloc(at->asked, Max(fetcher->places.count, 1) * sizeof(SqAsked));
@@ -621,6 +645,8 @@ make_asked(const SqFetcher *fetcher, SqFetchBroker *at)
 	if (asked == NULL)
 		return false;
 	at->asked = asked;
+	at->allowance =
+		Min(FIRST_BYTES, sq_kafka_wire_limits(fetcher->wire)->most_bytes);
 	return true;
 }
 
@@ -634,7 +660,7 @@ add_broker(SqFetcher *fetcher, SqKafkaBroker *broker)
 		return false;
 	fetcher->brokers = grown;
 	grown[fetcher->nbrokers] = (SqFetchBroker){.broker = broker};
-	return make_asked(fetcher, &grown[fetcher->nbrokers++]);
+	return start_broker(fetcher, &grown[fetcher->nbrokers++]);
 }
 
 /* Have an entry for each broker that partitions are read from; come back for
@@ -830,7 +856,7 @@ make_partitions(SqFetcher *fetcher, SqError *error)
 			.replica = -1};
 	}
 	for (int i = 0; i < fetcher->nbrokers; i++)
-		if (!make_asked(fetcher, &fetcher->brokers[i]))
+		if (!start_broker(fetcher, &fetcher->brokers[i]))
 			return sq_kafka_error_memory(error);
 	return SQ_OK;
 }

@@ -63,7 +63,7 @@ sq_kafka_connection_version(const SqKafkaConnection *connection, SqKafkaApi api,
 static SqStatus
 ask_versions(SqKafkaConnection *connection, int version)
 {
-	SqKafkaWriter *out =
+	SqKafkaOutput *out =
 		sq_kafka_connection_begin(connection, SQ_KAFKA_API_VERSIONS, version);
 
 	if (version >= 3)
@@ -98,7 +98,7 @@ ask_mechanism(SqKafkaConnection *connection)
 {
 	int version = sq_kafka_connection_version(
 		connection, SQ_KAFKA_SASL_HANDSHAKE, 0, HANDSHAKE_VERSION);
-	SqKafkaWriter *out;
+	SqKafkaOutput *out;
 
 	connection->login_version = sq_kafka_connection_version(
 		connection, SQ_KAFKA_SASL_AUTHENTICATE, 0, AUTHENTICATE_VERSION);
@@ -233,7 +233,7 @@ static SqStatus
 send_token(SqKafkaConnection *connection, SqSlice token)
 {
 	int version = connection->login_version;
-	SqKafkaWriter *out = sq_kafka_connection_begin(
+	SqKafkaOutput *out = sq_kafka_connection_begin(
 		connection, version < 0 ? 0 : SQ_KAFKA_SASL_AUTHENTICATE,
 		Max(version, 0));
 

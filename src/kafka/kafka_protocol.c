@@ -17,7 +17,7 @@
 
 /* Have room for so many more bytes. */
 static bool
-grow(SqKafkaWriter *writer, size_t length)
+grow(SqKafkaOutput *writer, size_t length)
 {
 	size_t capacity = Max(writer->capacity, FIRST_CAPACITY);
 	char *grown;
@@ -37,7 +37,7 @@ grow(SqKafkaWriter *writer, size_t length)
 }
 
 char *
-sq_kafka_write_space(SqKafkaWriter *writer, size_t length)
+sq_kafka_write_space(SqKafkaOutput *writer, size_t length)
 {
 	char *at;
 
@@ -51,7 +51,7 @@ sq_kafka_write_space(SqKafkaWriter *writer, size_t length)
 }
 
 void
-sq_kafka_write_raw(SqKafkaWriter *writer, const void *data, size_t length)
+sq_kafka_write_raw(SqKafkaOutput *writer, const void *data, size_t length)
 {
 	char *at = length > 0 ? sq_kafka_write_space(writer, length) : NULL;
 
@@ -60,13 +60,13 @@ sq_kafka_write_raw(SqKafkaWriter *writer, const void *data, size_t length)
 }
 
 void
-sq_kafka_write_int8(SqKafkaWriter *writer, int8 value)
+sq_kafka_write_int8(SqKafkaOutput *writer, int8 value)
 {
 	sq_kafka_write_raw(writer, &value, sizeof(value));
 }
 
 void
-sq_kafka_write_int16(SqKafkaWriter *writer, int16 value)
+sq_kafka_write_int16(SqKafkaOutput *writer, int16 value)
 {
 	uint16 sent = pg_hton16((uint16) value);
 
@@ -74,7 +74,7 @@ sq_kafka_write_int16(SqKafkaWriter *writer, int16 value)
 }
 
 void
-sq_kafka_write_int32(SqKafkaWriter *writer, int32 value)
+sq_kafka_write_int32(SqKafkaOutput *writer, int32 value)
 {
 	uint32 sent = pg_hton32((uint32) value);
 
@@ -82,7 +82,7 @@ sq_kafka_write_int32(SqKafkaWriter *writer, int32 value)
 }
 
 void
-sq_kafka_write_int64(SqKafkaWriter *writer, int64 value)
+sq_kafka_write_int64(SqKafkaOutput *writer, int64 value)
 {
 	uint64 sent = pg_hton64((uint64) value);
 
@@ -90,7 +90,7 @@ sq_kafka_write_int64(SqKafkaWriter *writer, int64 value)
 }
 
 void
-sq_kafka_write_varint(SqKafkaWriter *writer, uint64 value)
+sq_kafka_write_varint(SqKafkaOutput *writer, uint64 value)
 {
 	char sent[10];
 	int length = 0;
@@ -105,7 +105,7 @@ sq_kafka_write_varint(SqKafkaWriter *writer, uint64 value)
 }
 
 void
-sq_kafka_write_string(SqKafkaWriter *writer, const char *string, bool compact)
+sq_kafka_write_string(SqKafkaOutput *writer, const char *string, bool compact)
 {
 	size_t length = string != NULL ? strnlen(string, PG_INT16_MAX) : 0;
 
@@ -117,7 +117,7 @@ sq_kafka_write_string(SqKafkaWriter *writer, const char *string, bool compact)
 }
 
 void
-sq_kafka_write_bytes(SqKafkaWriter *writer, SqSlice bytes, bool compact)
+sq_kafka_write_bytes(SqKafkaOutput *writer, SqSlice bytes, bool compact)
 {
 	if (bytes.length > PG_INT32_MAX)
 	{
@@ -130,7 +130,7 @@ sq_kafka_write_bytes(SqKafkaWriter *writer, SqSlice bytes, bool compact)
 }
 
 void
-sq_kafka_write_count(SqKafkaWriter *writer, int32 count, bool compact)
+sq_kafka_write_count(SqKafkaOutput *writer, int32 count, bool compact)
 {
 	if (compact)
 		sq_kafka_write_varint(writer, (uint64) ((int64) count + 1));
@@ -139,14 +139,14 @@ sq_kafka_write_count(SqKafkaWriter *writer, int32 count, bool compact)
 }
 
 void
-sq_kafka_write_no_tags(SqKafkaWriter *writer, bool flexible)
+sq_kafka_write_no_tags(SqKafkaOutput *writer, bool flexible)
 {
 	if (flexible)
 		sq_kafka_write_varint(writer, 0);
 }
 
 void
-sq_kafka_write_int32_at(SqKafkaWriter *writer, size_t at, int32 value)
+sq_kafka_write_int32_at(SqKafkaOutput *writer, size_t at, int32 value)
 {
 	uint32 sent = pg_hton32((uint32) value);
 

@@ -19,38 +19,38 @@
 
 /* ---- Writing ---- */
 
-typedef struct SqKafkaWriter
+typedef struct SqKafkaOutput
 {
 	char *data; /* malloc'd, the owner's to free */
 	size_t length;
 	size_t capacity;
 	bool failed; /* no memory */
-} SqKafkaWriter;
+} SqKafkaOutput;
 
 /* Room for so many bytes at the end, which become part of it; NULL and failed
  * without memory. */
-extern char *sq_kafka_write_space(SqKafkaWriter *writer, size_t length);
-extern void sq_kafka_write_raw(SqKafkaWriter *writer, const void *data,
+extern char *sq_kafka_write_space(SqKafkaOutput *writer, size_t length);
+extern void sq_kafka_write_raw(SqKafkaOutput *writer, const void *data,
 							   size_t length);
-extern void sq_kafka_write_int8(SqKafkaWriter *writer, int8 value);
-extern void sq_kafka_write_int16(SqKafkaWriter *writer, int16 value);
-extern void sq_kafka_write_int32(SqKafkaWriter *writer, int32 value);
-extern void sq_kafka_write_int64(SqKafkaWriter *writer, int64 value);
+extern void sq_kafka_write_int8(SqKafkaOutput *writer, int8 value);
+extern void sq_kafka_write_int16(SqKafkaOutput *writer, int16 value);
+extern void sq_kafka_write_int32(SqKafkaOutput *writer, int32 value);
+extern void sq_kafka_write_int64(SqKafkaOutput *writer, int64 value);
 /* An unsigned varint. */
-extern void sq_kafka_write_varint(SqKafkaWriter *writer, uint64 value);
+extern void sq_kafka_write_varint(SqKafkaOutput *writer, uint64 value);
 /* Text of at most 32767 bytes, or NULL. */
-extern void sq_kafka_write_string(SqKafkaWriter *writer, const char *string,
+extern void sq_kafka_write_string(SqKafkaOutput *writer, const char *string,
 								  bool compact);
 /* Bytes, or null (data NULL). */
-extern void sq_kafka_write_bytes(SqKafkaWriter *writer, SqSlice bytes,
+extern void sq_kafka_write_bytes(SqKafkaOutput *writer, SqSlice bytes,
 								 bool compact);
 /* How many elements of an array follow; -1: the array is null. */
-extern void sq_kafka_write_count(SqKafkaWriter *writer, int32 count,
+extern void sq_kafka_write_count(SqKafkaOutput *writer, int32 count,
 								 bool compact);
 /* That there are no tagged fields; nothing unless the version is flexible. */
-extern void sq_kafka_write_no_tags(SqKafkaWriter *writer, bool flexible);
+extern void sq_kafka_write_no_tags(SqKafkaOutput *writer, bool flexible);
 /* Put a number where one was written before. */
-extern void sq_kafka_write_int32_at(SqKafkaWriter *writer, size_t at,
+extern void sq_kafka_write_int32_at(SqKafkaOutput *writer, size_t at,
 									int32 value);
 
 /* ---- Reading ---- */

@@ -506,7 +506,10 @@ sq_kafka_records_next(SqKafkaRecords *cursor, SqKafkaFill *fill, bool *unspoken,
 	}
 	status = take_records(cursor, fill, error);
 	if (cursor->block != NULL && fill->count > before)
+	{
 		fill->blocks[fill->nblocks++] = sq_kafka_block_hold(cursor->block);
+		fill->held += cursor->block->length;
+	}
 	if (cursor->left == 0)
 		close_batch(cursor);
 	return status;

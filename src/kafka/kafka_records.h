@@ -77,6 +77,7 @@ typedef struct SqKafkaFill
 	SqKafkaBlock **blocks;
 	int nblocks;
 	int maxblocks; /* there must be room for one more before each call */
+	size_t held;   /* bytes of the blocks that were decompressed */
 } SqKafkaFill;
 
 /* Begin with an input, whatever came before. */

@@ -147,7 +147,7 @@ struct SqKafkaConnection
 	struct ssl_st *ssl;
 
 	/* Out: bytes sent … length are still to be sent. */
-	SqKafkaWriter out;
+	SqKafkaOutput out;
 	size_t sent;
 	size_t request_at; /* where the request being written begins */
 	SqKafkaRequest request;
@@ -185,7 +185,7 @@ extern SqStatus sq_kafka_connection_fail(SqKafkaConnection *connection,
 extern void sq_kafka_connection_enter(SqKafkaConnection *connection,
 									  SqKafkaStage stage);
 /* Begin a request in any stage; api 0 is a bare token. */
-extern SqKafkaWriter *sq_kafka_connection_begin(SqKafkaConnection *connection,
+extern SqKafkaOutput *sq_kafka_connection_begin(SqKafkaConnection *connection,
 												int api, int version);
 /* Queue it. Sends nothing yet. */
 extern SqStatus sq_kafka_connection_queue(SqKafkaConnection *connection);

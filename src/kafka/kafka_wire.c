@@ -346,7 +346,7 @@ ask_metadata(SqKafkaWire *wire, SqKafkaBroker *broker, const char *topic,
 {
 	int version = sq_kafka_connection_version(broker->connection,
 											  SQ_KAFKA_METADATA, 1, 8);
-	SqKafkaWriter *writer;
+	SqKafkaOutput *writer;
 
 	if (version < 0)
 		return sq_error_set(error, ERRCODE_FEATURE_NOT_SUPPORTED,

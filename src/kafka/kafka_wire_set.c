@@ -145,6 +145,7 @@ sq_kafka_wire_set_take(SqKafkaWire *wire, int max)
 	set->fill.max = max;
 	set->fill.count = 0;
 	set->fill.bytes = 0;
+	set->fill.held = 0;
 	return set;
 }
 

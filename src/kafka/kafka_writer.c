@@ -81,12 +81,20 @@ is_of_transaction(int code)
 	}
 }
 
+/*
+ * A client is of no use after a record of it was refused: librdkafka goes on
+ * with the next sequence number, and what it has learned about the topic it
+ * believes for minutes, so that the next transaction would fail, too.
+ */
 static void
 note_lost(SqKafkaWriter *writer, const rd_kafka_message_t *message)
 {
+	bool refused = !is_of_transaction(message->err);
+
+	writer->refused |= refused;
 	if (writer->aborting)
 		return;
-	if (is_of_transaction(message->err))
+	if (!refused)
 		writer->purged = true;
 	else if (writer->failure.sqlstate == 0)
 		sq_kafka_error_write(&writer->failure, message->err,
@@ -156,7 +164,7 @@ sq_kafka_writer_connect(SqKafkaWriter *writer, const SqKafkaConfig *config,
 	disconnect(writer);
 	writer->client = client;
 	writer->initialised = writer->in_transaction = writer->dead = false;
-	writer->purged = false;
+	writer->purged = writer->refused = false;
 	sq_error_clear(&writer->failure);
 	queue = rd_kafka_queue_get_main(client->rk);
 	rd_kafka_queue_io_event_enable(queue, writer->fd, &one, sizeof(one));
@@ -237,10 +245,17 @@ is_dead(SqKafkaWriter *writer)
 	return dead;
 }
 
+/* Not to be kept when a writer like this is asked for: of two clients with one
+ * transactional id the later one fences the other. */
 static bool
-is_stale(SqKafkaWriter *writer)
+is_stale(SqKafkaWriter *writer, const SqKafkaConfig *config,
+		 const char *transactional_id)
 {
-	return is_dead(writer) || sq_kafka_now() - writer->idle_since > MAX_IDLE_MS;
+	return is_dead(writer) ||
+		   sq_kafka_now() - writer->idle_since > MAX_IDLE_MS ||
+		   (transactional_id != NULL &&
+			same_id(writer->producer.transactional_id, transactional_id) &&
+			!sq_kafka_client_matches(writer->client, config));
 }
 
 /* Take an idle writer out of the pool, or NULL; close stale ones. */
@@ -252,7 +267,7 @@ take_idle(const SqKafkaConfig *config, const char *transactional_id)
 	while (*link != NULL)
 	{
 		SqKafkaWriter *writer = *link;
-		bool stale = is_stale(writer);
+		bool stale = is_stale(writer, config, transactional_id);
 
 		if (!stale &&
 			(!same_id(writer->producer.transactional_id, transactional_id) ||
@@ -343,8 +358,8 @@ sq_kafka_writer_acquire(const SqKafkaConfig *config,
 static bool
 is_clean(SqKafkaWriter *writer)
 {
-	return !writer->in_transaction && writer->failure.sqlstate == 0 &&
-		   !writer->purged && rd_kafka_outq_len(writer->client->rk) == 0 &&
+	return !writer->in_transaction && !writer->refused && !writer->purged &&
+		   rd_kafka_outq_len(writer->client->rk) == 0 &&
 		   sq_kafka_client_fault(writer->client, &(SqError){0}) == SQ_OK;
 }
 
@@ -543,8 +558,8 @@ produce(SqKafkaWriter *writer, SqWriterTopic *topic, const SqKafkaDraft *draft)
 	return rd_kafka_last_error();
 }
 
-static int64
-draft_bytes(const SqKafkaDraft *draft)
+int64
+sq_kafka_draft_bytes(const SqKafkaDraft *draft)
 {
 	int64 bytes = draft->key.length + draft->value.length;
 
@@ -598,7 +613,7 @@ sq_kafka_writer_put(SqKafkaWriter *writer, const char *topic_name,
 	{
 		case RD_KAFKA_RESP_ERR_NO_ERROR:
 			writer->stats.records++;
-			writer->stats.bytes += draft_bytes(draft);
+			writer->stats.bytes += sq_kafka_draft_bytes(draft);
 			return SQ_OK;
 		case RD_KAFKA_RESP_ERR__QUEUE_FULL:
 			return SQ_WAIT;
@@ -606,6 +621,8 @@ sq_kafka_writer_put(SqKafkaWriter *writer, const char *topic_name,
 		case RD_KAFKA_RESP_ERR__FATAL:
 			return sq_kafka_writer_explain(writer, error);
 		default:
+			/* a larger record than the client takes harms nothing */
+			writer->refused |= code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 			return sq_kafka_error_write(error, code, topic_name,
 										draft->partition, NULL);
 	}

@@ -52,6 +52,7 @@ struct SqKafkaWriter
 	bool in_transaction;
 	bool aborting;
 	bool purged;     /* librdkafka threw records away: the transaction failed */
+	bool refused;    /* a record was refused: the client is spoilt by it */
 	SqError failure; /* of the first record that was lost */
 
 	pthread_mutex_t lock;

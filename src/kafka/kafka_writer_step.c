@@ -10,9 +10,10 @@
  *
  * A flush that its owner has given up (by cancel, say) goes on as the abort of
  * the transaction, in the same thread; the writer may be in the pool
- * meanwhile, and its next begin waits for the end of it. When the abort fails
- * the writer is dead: its next owner gets another client, whose initialising
- * of the same transactional id makes the cluster abort what is open.
+ * meanwhile, and its next begin waits for the end of it. When the abort fails,
+ * or a record was refused, the writer is dead: its next owner gets another
+ * client, whose initialising of the same transactional id makes the cluster
+ * abort what is open.
  *
  * What a commit that fails has done is known only when librdkafka says that
  * the transaction must be aborted. After any other error, and when nobody
@@ -109,6 +110,16 @@ fail_transaction(SqKafkaWriter *writer, rd_kafka_error_t *failed,
 									  writer->client->brokers, reason);
 }
 
+/* Never to be used again. */
+static void
+bury(SqKafkaWriter *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->dead = true;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+/* Of a client that could not begin librdkafka makes nothing any more. */
 static SqStatus
 run_init(SqKafkaWriter *writer, SqError *error)
 {
@@ -117,7 +128,10 @@ run_init(SqKafkaWriter *writer, SqError *error)
 		call_in_slices(writer, rd_kafka_init_transactions, &given_up);
 
 	if (failed != NULL)
+	{
+		bury(writer);
 		return fail_transaction(writer, failed, "begin", error);
+	}
 	writer->initialised = true;
 	return SQ_OK;
 }
@@ -160,15 +174,6 @@ run_abort(SqKafkaWriter *writer, SqError *error)
 		return SQ_OK;
 	}
 	return fail_transaction(writer, failed, "abort", error);
-}
-
-/* Never to be used again. */
-static void
-bury(SqKafkaWriter *writer)
-{
-	pthread_mutex_lock(&writer->lock);
-	writer->dead = true;
-	pthread_mutex_unlock(&writer->lock);
 }
 
 static SqStatus
@@ -227,7 +232,8 @@ finish(SqKafkaWriter *writer, SqStatus status, const SqError *error)
 		writer->step = SQ_WRITER_ABORT;
 	else
 	{
-		writer->dead |= status == SQ_ERROR && writer->step == SQ_WRITER_ABORT;
+		writer->dead |= (status == SQ_ERROR || writer->refused) &&
+						writer->step == SQ_WRITER_ABORT;
 		writer->error = *error;
 		writer->status = status;
 	}

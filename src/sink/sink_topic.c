@@ -55,17 +55,6 @@ start(SqSink *sink)
 	sink->topic = sq_sink_transaction_topic(sink->transaction, rel->topic);
 }
 
-static int64
-draft_bytes(const SqKafkaDraft *draft)
-{
-	int64 bytes = draft->key.length + draft->value.length;
-
-	for (int i = 0; i < draft->header_count; i++)
-		bytes +=
-			strlen(draft->headers[i].name) + draft->headers[i].value.length;
-	return bytes;
-}
-
 void
 sq_sink_put(SqSink *sink, const SqKafkaDraft *draft)
 {
@@ -76,7 +65,7 @@ sq_sink_put(SqSink *sink, const SqKafkaDraft *draft)
 	else
 		sq_sink_transaction_put(sink->transaction, sink->topic, draft);
 	sink->stats.records++;
-	sink->stats.bytes += draft_bytes(draft);
+	sink->stats.bytes += sq_kafka_draft_bytes(draft);
 }
 
 void

@@ -103,7 +103,7 @@ read_brokers(SqKafkaCursor *cursor, bool flexible)
 
 /* Ask for brokers, and topics of names that nobody has. */
 static void
-write_topics(SqKafkaWriter *out, bool flexible)
+write_topics(SqKafkaOutput *out, bool flexible)
 {
 	char name[32];
 
@@ -122,7 +122,7 @@ ask_metadata(SqKafkaConnection *connection)
 	int version = sq_kafka_connection_version(connection, SQ_KAFKA_METADATA, 2,
 											  topics > 0 ? 9 : 12);
 	bool flexible = sq_kafka_api_is_flexible(SQ_KAFKA_METADATA, version);
-	SqKafkaWriter *out =
+	SqKafkaOutput *out =
 		sq_kafka_connection_request(connection, SQ_KAFKA_METADATA, version);
 	SqKafkaFrame frame;
 	SqKafkaCursor cursor;

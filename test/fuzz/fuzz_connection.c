@@ -40,7 +40,7 @@ make_settings(bool login)
 static void
 send_framed(int fd, const uint8_t *data, size_t size)
 {
-	SqKafkaWriter out = {0};
+	SqKafkaOutput out = {0};
 
 	for (int32 id = 0; size > 0; id++)
 	{

@@ -87,8 +87,8 @@ static void
 test_bytewise(Peer *peer)
 {
 	SqKafkaConnection *connection = open_plain(peer);
-	SqKafkaWriter body = versions_body(0, true, 2);
-	SqKafkaWriter out = {0};
+	SqKafkaOutput body = versions_body(0, true, 2);
+	SqKafkaOutput out = {0};
 	Request request;
 	bool waited = true;
 
@@ -130,8 +130,8 @@ static void
 test_fallback(Peer *peer)
 {
 	SqKafkaConnection *connection = open_plain(peer);
-	SqKafkaWriter refusal = versions_body(35, false, -1);
-	SqKafkaWriter body = versions_body(0, false, -1);
+	SqKafkaOutput refusal = versions_body(35, false, -1);
+	SqKafkaOutput body = versions_body(0, false, -1);
 	Request request;
 
 	turn(connection, peer);
@@ -272,7 +272,7 @@ test_close(Peer *peer)
 static int32
 ask(SqKafkaConnection *connection, int version)
 {
-	SqKafkaWriter *out =
+	SqKafkaOutput *out =
 		sq_kafka_connection_request(connection, SQ_KAFKA_METADATA, version);
 	int32 id = -1;
 
@@ -286,7 +286,7 @@ test_order(Peer *peer)
 {
 	SqKafkaConnection *connection = open_ready(peer);
 	SqKafkaFrame frame;
-	SqKafkaWriter body = {0};
+	SqKafkaOutput body = {0};
 	int32 ids[3];
 
 	for (int i = 0; i < 3; i++)
@@ -333,7 +333,7 @@ test_full(Peer *peer)
 {
 	SqKafkaConnection *connection = open_ready(peer);
 	SqKafkaFrame frame;
-	SqKafkaWriter body = {0};
+	SqKafkaOutput body = {0};
 
 	for (int i = 0; i < SQ_KAFKA_MAX_REQUESTS; i++)
 		sq_kafka_connection_submit(
@@ -386,7 +386,7 @@ test_large(Peer *peer)
 		SIZE = 3000000
 	};
 	SqKafkaConnection *connection = open_ready(peer);
-	SqKafkaWriter out = {0};
+	SqKafkaOutput out = {0};
 	SqKafkaFrame frame;
 	const char *seen[4];
 	bool same = true;
@@ -429,7 +429,7 @@ test_pieces(Peer *peer)
 		SIZE = 8000000
 	};
 	SqKafkaConnection *connection = open_ready(peer);
-	SqKafkaWriter *out =
+	SqKafkaOutput *out =
 		sq_kafka_connection_request(connection, SQ_KAFKA_METADATA, 4);
 	SqKafkaFrame frame;
 	int waits = 0;

@@ -14,7 +14,7 @@ static SqKafkaConnection *
 open_to_login(Peer *peer, const char *mechanism, int16 most, int16 code)
 {
 	SqKafkaConnection *connection = open_login(peer, mechanism);
-	SqKafkaWriter body = {0};
+	SqKafkaOutput body = {0};
 	Request request;
 
 	turn(connection, peer);
@@ -36,7 +36,7 @@ open_to_login(Peer *peer, const char *mechanism, int16 most, int16 code)
 static void
 answer_token(Peer *peer, int version, int16 code, const char *token)
 {
-	SqKafkaWriter body = {0};
+	SqKafkaOutput body = {0};
 	Request request = peer_take(peer);
 
 	CHECK_INT(request.api, SQ_KAFKA_SASL_AUTHENTICATE);
@@ -57,7 +57,7 @@ static void
 test_plain(Peer *peer)
 {
 	SqKafkaConnection *connection;
-	SqKafkaWriter nothing = {0};
+	SqKafkaOutput nothing = {0};
 	int64 left;
 
 	for (int version = 0; version <= 2; version++)

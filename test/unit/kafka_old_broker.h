@@ -69,7 +69,7 @@ typedef struct OldBroker
 /* ---- Chunks ---- */
 
 static inline void
-old_put_zigzag(SqKafkaWriter *out, int64 value)
+old_put_zigzag(SqKafkaOutput *out, int64 value)
 {
 	sq_kafka_write_varint(out, ((uint64) value << 1) ^ (uint64) (value >> 63));
 }
@@ -101,7 +101,7 @@ typedef struct OldMessage
 
 /* One message of a set. */
 static inline void
-old_put_message(SqKafkaWriter *out, const OldMessage *message)
+old_put_message(SqKafkaOutput *out, const OldMessage *message)
 {
 	size_t start = out->length;
 	size_t checked;
@@ -132,7 +132,7 @@ old_magic(OldFormat format)
 /* Messages of a chunk; inside of a compressed one of magic 1 they count from
  * its first. */
 static inline void
-old_put_messages(SqKafkaWriter *out, int64 base, OldFormat format)
+old_put_messages(SqKafkaOutput *out, int64 base, OldFormat format)
 {
 	bool append = format == OLD_V1_APPEND;
 
@@ -151,10 +151,10 @@ old_put_messages(SqKafkaWriter *out, int64 base, OldFormat format)
 
 /* A set as the value of one message, whose offset is that of the last. */
 static inline void
-old_put_compressed(SqKafkaWriter *out, int64 base, OldFormat format)
+old_put_compressed(SqKafkaOutput *out, int64 base, OldFormat format)
 {
 	int64 last = base + OLD_CHUNK - 1;
-	SqKafkaWriter set = {0};
+	SqKafkaOutput set = {0};
 	char packed[4096];
 	z_stream stream = {.next_out = (Bytef *) packed,
 					   .avail_out = sizeof(packed)};
@@ -175,7 +175,7 @@ old_put_compressed(SqKafkaWriter *out, int64 base, OldFormat format)
 }
 
 static inline void
-old_put_varbytes(SqKafkaWriter *out, SqSlice bytes)
+old_put_varbytes(SqKafkaOutput *out, SqSlice bytes)
 {
 	old_put_zigzag(out, bytes.data == NULL ? -1 : (int64) bytes.length);
 	if (bytes.data != NULL)
@@ -183,7 +183,7 @@ old_put_varbytes(SqKafkaWriter *out, SqSlice bytes)
 }
 
 static inline void
-old_put_batch(SqKafkaWriter *out, int64 base)
+old_put_batch(SqKafkaOutput *out, int64 base)
 {
 	size_t start = out->length;
 	pg_crc32c crc;
@@ -203,7 +203,7 @@ old_put_batch(SqKafkaWriter *out, int64 base)
 	sq_kafka_write_int32(out, OLD_CHUNK);
 	for (int n = 0; n < OLD_CHUNK; n++)
 	{
-		SqKafkaWriter record = {0};
+		SqKafkaOutput record = {0};
 
 		sq_kafka_write_int8(&record, 0);
 		old_put_zigzag(&record, n);
@@ -222,7 +222,7 @@ old_put_batch(SqKafkaWriter *out, int64 base)
 }
 
 static inline void
-old_put_chunk(SqKafkaWriter *out, int64 base, OldFormat format)
+old_put_chunk(SqKafkaOutput *out, int64 base, OldFormat format)
 {
 	if (format == OLD_BATCH)
 		old_put_batch(out, base);
@@ -235,7 +235,7 @@ old_put_chunk(SqKafkaWriter *out, int64 base, OldFormat format)
 /* ---- Answers ---- */
 
 static inline void
-old_answer_versions(const OldBroker *broker, int version, SqKafkaWriter *out)
+old_answer_versions(const OldBroker *broker, int version, SqKafkaOutput *out)
 {
 	const int16 most[][2] = {
 		{0, 3}, {1, (int16) broker->fetch_most}, {3, 4}, {10, 0}, {18, 3}};
@@ -256,7 +256,7 @@ old_answer_versions(const OldBroker *broker, int version, SqKafkaWriter *out)
 }
 
 static inline void
-old_answer_metadata(const OldBroker *broker, int version, SqKafkaWriter *out)
+old_answer_metadata(const OldBroker *broker, int version, SqKafkaOutput *out)
 {
 	if (version >= 3)
 		sq_kafka_write_int32(out, 0);
@@ -291,7 +291,7 @@ old_answer_metadata(const OldBroker *broker, int version, SqKafkaWriter *out)
 
 /* No coordinator is there, nor needed. */
 static inline void
-old_answer_coordinator(SqKafkaWriter *out)
+old_answer_coordinator(SqKafkaOutput *out)
 {
 	sq_kafka_write_int16(out, 15);
 	sq_kafka_write_int32(out, -1);
@@ -302,11 +302,11 @@ old_answer_coordinator(SqKafkaWriter *out)
 /* The chunks of a partition from that of this offset on; is there any? */
 static inline bool
 old_answer_partition(const OldBroker *broker, int version, int32 partition,
-					 int64 offset, SqKafkaWriter *out)
+					 int64 offset, SqKafkaOutput *out)
 {
 	const char *log = broker->log[partition];
 	int64 end = (int64) strlen(log) * OLD_CHUNK;
-	SqKafkaWriter chunk = {0};
+	SqKafkaOutput chunk = {0};
 	bool any = offset >= 0 && offset < end;
 	int64 at = offset / OLD_CHUNK;
 
@@ -330,7 +330,7 @@ old_answer_partition(const OldBroker *broker, int version, int32 partition,
 /* Versions up to 4. */
 static inline void
 old_answer_fetch(const OldBroker *broker, int version, SqKafkaCursor *in,
-				 SqKafkaWriter *out)
+				 SqKafkaOutput *out)
 {
 	bool any = false;
 	int32 count;
@@ -367,7 +367,7 @@ old_answer_fetch(const OldBroker *broker, int version, SqKafkaCursor *in,
 /* ---- Clients ---- */
 
 static inline void
-old_send(int fd, const SqKafkaWriter *out)
+old_send(int fd, const SqKafkaOutput *out)
 {
 	size_t sent = 0;
 	ssize_t now;
@@ -386,7 +386,7 @@ old_answer(OldBroker *broker, OldClient *client, SqSlice request)
 	int api = sq_kafka_read_int16(&in);
 	int version = sq_kafka_read_int16(&in);
 	int32 id = sq_kafka_read_int32(&in);
-	SqKafkaWriter out = {0};
+	SqKafkaOutput out = {0};
 
 	sq_kafka_read_string(&in, false);
 	sq_kafka_write_int32(&out, 0);

@@ -145,9 +145,9 @@ peer_send(Peer *peer, const void *data, size_t length)
 
 /* Send a frame: id and body, or with an id of -1 the body alone. */
 static inline void
-peer_answer(Peer *peer, int32 id, const SqKafkaWriter *body)
+peer_answer(Peer *peer, int32 id, const SqKafkaOutput *body)
 {
-	SqKafkaWriter out = {0};
+	SqKafkaOutput out = {0};
 
 	sq_kafka_write_int32(&out, (int32) body->length + (id < 0 ? 0 : 4));
 	if (id >= 0)
@@ -250,11 +250,11 @@ open_login(const Peer *peer, const char *mechanism)
 }
 
 /* The list of versions, as version 3 or 0 has it. */
-static inline SqKafkaWriter
+static inline SqKafkaOutput
 versions_body(int16 code, bool flexible, int16 login_most)
 {
 	static const int16 apis[] = {1, 3, 17, 18};
-	SqKafkaWriter body = {0};
+	SqKafkaOutput body = {0};
 
 	sq_kafka_write_int16(&body, code);
 	sq_kafka_write_count(&body, lengthof(apis) + (login_most >= 0), flexible);
@@ -276,7 +276,7 @@ versions_body(int16 code, bool flexible, int16 login_most)
 static inline void
 answer_versions(Peer *peer, int32 id, int16 login_most)
 {
-	SqKafkaWriter body = versions_body(0, true, login_most);
+	SqKafkaOutput body = versions_body(0, true, login_most);
 
 	peer_answer(peer, id, &body);
 	free(body.data);

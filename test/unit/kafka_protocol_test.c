@@ -14,7 +14,7 @@
 static void
 test_fields(void)
 {
-	SqKafkaWriter out = {0};
+	SqKafkaOutput out = {0};
 	SqKafkaCursor in;
 	SqSlice slice;
 

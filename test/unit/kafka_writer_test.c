@@ -57,9 +57,9 @@ finish(SqKafkaWriter *writer, Step step)
 }
 
 static SqSlice
-slice(const char *text)
+slice(const char *string)
 {
-	return text == NULL ? SQ_NULL_SLICE : (SqSlice){text, strlen(text)};
+	return string == NULL ? SQ_NULL_SLICE : (SqSlice){string, strlen(string)};
 }
 
 /* Put a record, however long the queue is. */
@@ -237,6 +237,20 @@ test_full_queue(void)
 
 /* ---- Transactions ---- */
 
+static SqStatus
+transaction(SqKafkaWriter *writer)
+{
+	SqStatus status = finish(writer, sq_kafka_writer_begin);
+
+	if (status == SQ_OK)
+		status = put_text(writer, "faults", NULL, "x");
+	if (status == SQ_OK)
+		status = finish(writer, sq_kafka_writer_flush);
+	if (status == SQ_OK)
+		status = finish(writer, sq_kafka_writer_commit);
+	return status;
+}
+
 static void
 test_transactions(void)
 {
@@ -314,20 +328,6 @@ inject(int16_t request, rd_kafka_resp_err_t code, int times)
 		rd_kafka_mock_push_request_errors(mock.cluster, request, 1, code);
 }
 
-static SqStatus
-transaction(SqKafkaWriter *writer)
-{
-	SqStatus status = finish(writer, sq_kafka_writer_begin);
-
-	if (status == SQ_OK)
-		status = put_text(writer, "faults", NULL, "x");
-	if (status == SQ_OK)
-		status = finish(writer, sq_kafka_writer_flush);
-	if (status == SQ_OK)
-		status = finish(writer, sq_kafka_writer_commit);
-	return status;
-}
-
 static void
 test_faults(void)
 {
@@ -363,6 +363,56 @@ test_faults(void)
 				"%s / %s", error.message, error.detail);
 	sq_kafka_writer_release(writer);
 	writer = acquire("faults", NULL, NULL);
+	CHECK_INT(transaction(writer), SQ_OK);
+	sq_kafka_writer_release(writer);
+}
+
+/* A record that a broker refuses, or a failed beginning, is the fault of one
+ * transaction and not of the next one. */
+static void
+test_next_is_well(void)
+{
+	const rd_kafka_resp_err_t codes[] = {
+		RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_MSG,
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED};
+	SqKafkaWriter *writer;
+
+	for (int i = 0; i < (int) lengthof(codes); i++)
+	{
+		for (int flushed = 0; flushed < 2; flushed++)
+		{
+			writer = acquire("next", NULL, NULL);
+			CHECK_INT(transaction(writer), SQ_OK);
+			CHECK_INT(finish(writer, sq_kafka_writer_begin), SQ_OK);
+			inject(PRODUCE, codes[i], 1);
+			CHECK_INT(put_text(writer, "faults", NULL, "x"), SQ_OK);
+			if (flushed)
+				CHECK_INT(finish(writer, sq_kafka_writer_flush), SQ_ERROR);
+			else
+				poll(NULL, 0, 300);
+			sq_kafka_writer_release(writer);
+			writer = acquire("next", NULL, NULL);
+			CHECK_NAMED(transaction(writer) == SQ_OK, "%d: %s / %s", codes[i],
+						error.message, error.detail);
+			sq_kafka_writer_release(writer);
+		}
+		writer = acquire(NULL, NULL, NULL);
+		inject(PRODUCE, codes[i], 1);
+		CHECK_INT(put_text(writer, "faults", NULL, "x"), SQ_OK);
+		CHECK_INT(finish(writer, sq_kafka_writer_flush), SQ_ERROR);
+		sq_kafka_writer_release(writer);
+		writer = acquire(NULL, NULL, NULL);
+		CHECK_INT(put_text(writer, "faults", NULL, "x"), SQ_OK);
+		CHECK_INT(finish(writer, sq_kafka_writer_flush), SQ_OK);
+		sq_kafka_writer_release(writer);
+	}
+	writer = acquire("begins", NULL, NULL);
+	inject(INIT_PRODUCER_ID,
+		   RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 1);
+	CHECK_INT(transaction(writer), SQ_ERROR);
+	CHECK_INT(error.sqlstate, ERRCODE_INSUFFICIENT_PRIVILEGE);
+	sq_kafka_writer_release(writer);
+	writer = acquire("begins", NULL, NULL);
 	CHECK_INT(transaction(writer), SQ_OK);
 	sq_kafka_writer_release(writer);
 }
@@ -430,6 +480,7 @@ main(void)
 	test_transactions();
 	test_refused_records();
 	test_faults();
+	test_next_is_well();
 	test_silence();
 	CHECK(sq_kafka_pool_shutdown(20000));
 	/* a thread has done its work a moment before it is gone */
