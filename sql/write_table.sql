@@ -108,5 +108,13 @@ INSERT INTO changed (k, z) VALUES ('a', 1), ('b', 2);
 UPDATE changed SET k = 'c', z = z + 1 WHERE k = 'a' RETURNING *;
 DELETE FROM changed WHERE k = 'b' RETURNING *;
 SELECT * FROM changed;
+-- keys that are equal and print differently are one row, where it was
+CREATE FOREIGN TABLE scales (k numeric OPTIONS (key 'true'), v int)
+	SERVER write_table OPTIONS (kind 'table', topic 'write_scales');
+INSERT INTO scales SELECT n, n FROM generate_series(1, 20) n;
+UPDATE scales SET k = k + 0.00, v = v + 100;
+SELECT count(*), sum(k), sum(v) FROM scales;
+DELETE FROM scales WHERE k > 1;
+SELECT * FROM scales;
 DROP SCHEMA write_table CASCADE;
 DROP SERVER write_table;

@@ -30,6 +30,7 @@
 #include "sink/sink.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 
 /* ResultRelInfo.ri_FdwState */
 typedef struct SqModify
@@ -260,7 +261,8 @@ is_assigned(Bitmapset *assigned, int attribute)
 						 assigned);
 }
 
-/* The new row, without what was only true of the old record. */
+/* The new row, without what was only true of the old record. A key that is
+ * still the same is written as it was, since Kafka looks at its bytes. */
 static void
 fetch_new_row(SqModify *modify, TupleTableSlot *slot, Bitmapset *assigned,
 			  bool moved)
@@ -277,6 +279,8 @@ fetch_new_row(SqModify *modify, TupleTableSlot *slot, Bitmapset *assigned,
 
 		modify->values[a] = slot->tts_values[a];
 		modify->nulls[a] = dropped || slot->tts_isnull[a];
+		if (rel->attributes[a].key && !moved)
+			modify->values[a] = modify->old_values[a];
 	}
 }
 
@@ -297,7 +301,30 @@ is_old_key(const SqModify *modify, SqSlice key)
 		   memcmp(key.data, modify->old_key.data, key.length) == 0;
 }
 
-/* Does the new row have another key than the old one? */
+/* Are the key columns of the old row equal to these? */
+static bool
+equal_keys(const SqModify *modify, const Datum *values, const bool *nulls)
+{
+	for (int a = 0; a < modify->rel->nattributes; a++)
+	{
+		const SqAttribute *attribute = &modify->rel->attributes[a];
+		TypeCacheEntry *type;
+
+		if (!attribute->key)
+			continue;
+		if (nulls[a] || modify->old_nulls[a])
+			return false;
+		type = lookup_type_cache(attribute->type, TYPECACHE_EQ_OPR_FINFO);
+		if (!DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo,
+											attribute->collation,
+											modify->old_values[a], values[a])))
+			return false;
+	}
+	return true;
+}
+
+/* Does the new row have another key than the old one? Equal ones that print
+ * differently (1.5 and 1.50) are the same key. */
 static bool
 is_moved(SqModify *modify, TupleTableSlot *slot)
 {
@@ -306,7 +333,8 @@ is_moved(SqModify *modify, TupleTableSlot *slot)
 	return !is_old_key(modify, sq_sink_encode_tombstone(modify->encoder,
 														slot->tts_values,
 														slot->tts_isnull)
-								   ->key);
+								   ->key) &&
+		   !equal_keys(modify, slot->tts_values, slot->tts_isnull);
 }
 
 /* A row whose key is in its value can't be deleted, so it can't move. */
