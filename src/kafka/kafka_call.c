@@ -295,6 +295,21 @@ partition_error(const rd_kafka_topic_partition_list_t *list)
 }
 
 /*
+ * Look who leads now: librdkafka asks those that it believes to be leaders, and
+ * does not doubt it because one of them is dead.
+ */
+static void
+learn_leaders(SqKafkaCall *call)
+{
+	const rd_kafka_metadata_t *metadata;
+
+	if (!is_abandoned(call) &&
+		try_metadata(call, FIRST_SLICE_MS, &metadata) ==
+			RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(metadata);
+}
+
+/*
  * Replace the times in the list by offsets: -1 for those that have none. When
  * the topic is gone meanwhile the error says so.
  */
@@ -323,6 +338,7 @@ ask_offsets(SqKafkaCall *call, rd_kafka_topic_partition_list_t *list,
 		if (!sq_kafka_error_is_transient(code))
 			return fail_cluster(call, code, error);
 		after_slice(call, code);
+		learn_leaders(call);
 	}
 }
 

@@ -178,6 +178,27 @@ for my $reader (@readers)
 	ask($reader, 'RESET streamsql.broker_timeout');
 }
 well('the sessions read again');
+
+# Its successor leads only after somebody learnt of the dead one: a session that
+# knows it, and one that never reached it.
+for my $reader (@readers)
+{
+	for my $knows (1, 0)
+	{
+		local $sessions{$reader} = $node->background_psql('postgres', on_error_stop => 0);
+		$broker->control('leader one 0 2');
+		ask($reader, 'SELECT n FROM one_%R LIMIT 1') if $knows;
+		$broker->control('down 2');
+		begin($reader, 'SELECT count(*), sum(n) FROM one_%R');
+		sleep 0.7;
+		$broker->control('leader one 0 3');
+		my ($answer, $seconds) = finish($reader);
+		is($answer, "$records|$sum", "a leader that dies, and has a successor ($reader)");
+		cmp_ok($seconds, '<', 3, '... is not asked any more');
+		$broker->control('up 2');
+		$sessions{$reader}->quit;
+	}
+}
 for my $reader (@readers)
 {
 	is(in_mid_reading($reader, 't', sub { $broker->control('error 1 -195 5') }),
