@@ -3,12 +3,15 @@
 #
 # Starts a broker of KIND mock or kafka with its files in DIR, waits until it
 # answers, and leaves in DIR: env (to be sourced: STREAMSQL_BOOTSTRAP and, for
-# the mock, STREAMSQL_CONTROL), pid, log. KEY=VALUE are lines of Kafka's
-# server.properties, but for these: listener=NAME:PROTOCOL adds a listener on a
-# free port of localhost, which env has as STREAMSQL_LISTENER_NAME; scram=… is a
-# user for kafka-storage format --add-scram; version=… is Kafka's, one of
-# $versions. KAFKA_JAVA has more options of Java. The mock knows one key,
-# brokers=N. The broker ends with `stop`, or with the shell that started it
+# the mock, STREAMSQL_CONTROL), pid (a line for each process), log. KEY=VALUE are
+# lines of Kafka's server.properties, but for these: brokers=N are so many
+# processes, 1 to N, each in a rack of its own (rack1 …), of which the first is
+# the controller, too, and all topics are on all of them; listener=NAME:PROTOCOL
+# adds a listener on a free port of localhost, which env has as
+# STREAMSQL_LISTENER_NAME for the first; scram=… is a user for kafka-storage
+# format --add-scram; version=… is Kafka's, one of $versions. KAFKA_JAVA has more
+# options of Java. Started again in the same DIR it has the same ports. The mock
+# knows one key, brokers=N. All ends with `stop`, or with the shell that started it
 # (BROKER_PARENT, else the parent of this script). fetch gets the jars of all
 # versions into build/kafka; without Java that is a line of warning, in CI an
 # error.
@@ -31,17 +34,21 @@ free_port()
 		Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# Kill the broker when the process it belongs to is gone. One process without
-# children, so that nothing is left of it when it is stopped.
+# Kill the brokers when the process they belong to, or the first of them, is
+# gone. One process without children, so that nothing is left of it when it is
+# stopped.
 watch_parent()
 {
+	local -a brokers
+	mapfile -t brokers <"$dir/pid"
 	setsid perl -e '
-		my ($broker, $parent, @files) = @ARGV;
-		select undef, undef, undef, 0.3 while kill 0, $broker and kill 0, $parent;
-		kill CONT => $broker;
-		kill KILL => $broker;
-		unlink @files' \
-		"$1" "${BROKER_PARENT:-$PPID}" ${socket:+"$socket"} \
+		my ($parent, $socket, @brokers) = @ARGV;
+		select undef, undef, undef, 0.3
+			while kill 0, $brokers[0] and kill 0, $parent;
+		kill CONT => @brokers;
+		kill KILL => @brokers;
+		unlink $socket if $socket' \
+		"${BROKER_PARENT:-$PPID}" "$socket" "${brokers[@]}" \
 		</dev/null >/dev/null 2>&1 &
 	echo $! >"$dir/watch.pid"
 	disown
@@ -99,45 +106,64 @@ run_java()
 		-cp "$root/build/kafka/$version/libs/*" "$@"
 }
 
-# The listeners that are asked for, as lines "NAME PROTOCOL PORT" in
-# $dir/listeners; a restart has the same ports.
+# The listeners of $1 brokers, as lines "BROKER NAME PROTOCOL PORT" in
+# $dir/listeners: one for the rest of the world, one for controllers, and those
+# that the keys behind $1 ask for.
 choose_listeners()
 {
-	local key
+	local node key brokers=$1
+	shift
 	[ ! -f "$dir/listeners" ] || return 0
-	for key in "$@"; do
-		[[ $key == listener=* ]] || continue
-		key=${key#listener=}
-		echo "${key%%:*} ${key#*:} $(free_port)"
+	for ((node = 1; node <= brokers; node++)); do
+		for key in listener=PLAINTEXT:PLAINTEXT listener=CONTROLLER:PLAINTEXT "$@"; do
+			[[ $key == listener=* ]] || continue
+			key=${key#listener=}
+			echo "$node ${key%%:*} ${key#*:} $(free_port)"
+		done
 	done >"$dir/listeners"
 }
 
+# The port of broker $1 for listener $2.
+port_of()
+{
+	awk -v node="$1" -v name="$2" '$1 == node && $2 == name { print $4 }' \
+		"$dir/listeners"
+}
+
+# The properties of broker $1 of $2; those that the keys behind it have win.
 write_properties()
 {
-	local port=$1 controller=$2 listeners advertised map key
-	local name protocol number
+	local node=$1 brokers=$2 roles=broker listeners='' advertised='' map='' key
+	local of name protocol number host
 	shift 2
-	advertised=PLAINTEXT://127.0.0.1:$port
-	listeners=$advertised,CONTROLLER://127.0.0.1:$controller
-	map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-	choose_listeners "$@"
-	while read -r name protocol number; do
-		listeners+=,$name://127.0.0.1:$number
-		advertised+=,$name://localhost:$number
+	while read -r of name protocol number; do
+		[ "$of" = "$node" ] || continue
 		map+=,$name:$protocol
+		if [ "$name" = CONTROLLER ]; then
+			[ "$node" = 1 ] || continue
+			roles+=,controller
+			listeners+=,$name://127.0.0.1:$number
+			continue
+		fi
+		host=localhost
+		[ "$name" != PLAINTEXT ] || host=127.0.0.1
+		listeners+=,$name://127.0.0.1:$number
+		advertised+=,$name://$host:$number
 	done <"$dir/listeners"
-	cat >"$dir/server.properties" <<-EOF
-	process.roles=broker,controller
-	node.id=1
-	controller.quorum.voters=1@127.0.0.1:$controller
-	listeners=$listeners
-	advertised.listeners=$advertised
-	listener.security.protocol.map=$map
+	cat <<-EOF
+	process.roles=$roles
+	node.id=$node
+	broker.rack=rack$node
+	controller.quorum.voters=1@127.0.0.1:$(port_of 1 CONTROLLER)
+	listeners=${listeners#,}
+	advertised.listeners=${advertised#,}
+	listener.security.protocol.map=${map#,}
 	inter.broker.listener.name=PLAINTEXT
 	controller.listener.names=CONTROLLER
-	log.dirs=$dir/data
+	log.dirs=$dir/data$node
 	log.retention.ms=-1
 	num.partitions=1
+	default.replication.factor=$brokers
 	auto.create.topics.enable=false
 	offsets.topic.replication.factor=1
 	offsets.topic.num.partitions=1
@@ -148,55 +174,69 @@ write_properties()
 	message.max.bytes=20000000
 	EOF
 	for key in "$@"; do
-		[[ $key == @(listener|scram|version)=* ]] || echo "$key"
-	done >>"$dir/server.properties"
+		[[ $key == @(brokers|listener|scram|version)=* ]] || echo "$key"
+	done
 }
 
-start_kafka()
+# Start broker $1 of $2, in the cluster of id $3.
+start_node()
 {
-	local port controller id key
+	local node=$1 key
 	local -a users=()
-	for key in "$@"; do
-		[[ $key != version=* ]] || version=${key#version=}
-	done
-	fetch_kafka
-	mkdir -p "$dir/tmp"
-	port=${KAFKA_PORT:-$(free_port)}
-	controller=$(free_port)
-	[ -d "$dir/data" ] || rm -f "$dir/formatted"
-	write_properties "$port" "$controller" "$@"
-	if [ ! -f "$dir/formatted" ]; then
-		# a cluster id is 16 bytes in base64url; a dash ahead is an option
-		for key in "$@"; do
-			[[ $key != scram=* ]] || users+=(--add-scram "${key#scram=}")
+	write_properties "$1" "$2" "${@:4}" >"$dir/server$node.properties"
+	if [ ! -f "$dir/data$node/meta.properties" ]; then
+		for key in "${@:4}"; do
+			[[ $key != scram=* || $node != 1 ]] || users+=(--add-scram "${key#scram=}")
 		done
-		id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
-		run_java kafka.tools.StorageTool format -t "A${id:1}" \
-			-c "$dir/server.properties" "${users[@]}" >"$dir/log" 2>&1 ||
+		run_java kafka.tools.StorageTool format -t "$3" \
+			-c "$dir/server$node.properties" "${users[@]}" >>"$dir/log" 2>&1 ||
 			fail "cannot format Kafka's storage"
-		touch "$dir/formatted"
 	fi
 	# shellcheck disable=SC2086
 	setsid java -Xmx"${KAFKA_HEAP:-768m}" -XX:+UseSerialGC -XX:-UsePerfData \
 		${KAFKA_JAVA:-} -Djava.io.tmpdir="$dir/tmp" \
-		-cp "$root/build/kafka/$version/libs/*" kafka.Kafka "$dir/server.properties" \
-		>>"$dir/log" 2>&1 </dev/null &
-	echo $! >"$dir/pid"
+		-cp "$root/build/kafka/$version/libs/*" kafka.Kafka \
+		"$dir/server$node.properties" >>"$dir/log" 2>&1 </dev/null &
+	echo $! >>"$dir/pid"
 	disown
-	{
-		echo "export STREAMSQL_BOOTSTRAP=127.0.0.1:$port"
-		sed -E 's/^(\w+) .* (\w+)$/export STREAMSQL_LISTENER_\1=localhost:\2/' \
-			"$dir/listeners"
-	} >"$dir/env"
-	wait_for_kafka "$port"
 }
 
-# Up means: it takes a topic.
+start_kafka()
+{
+	local brokers=1 node key
+	for key in "$@"; do
+		[[ $key != version=* ]] || version=${key#version=}
+		[[ $key != brokers=* ]] || brokers=${key#brokers=}
+	done
+	fetch_kafka
+	mkdir -p "$dir/tmp"
+	choose_listeners "$brokers" "$@"
+	# a cluster id is 16 bytes in base64url; a dash ahead is an option
+	[ -f "$dir/cluster" ] || head -c 16 /dev/urandom | base64 |
+		tr '+/' '-_' | tr -d '=' | sed 's/^./A/' >"$dir/cluster"
+	: >"$dir/pid"
+	for ((node = 1; node <= brokers; node++)); do
+		start_node "$node" "$brokers" "$(cat "$dir/cluster")" "$@"
+	done
+	sed -n -E \
+		-e 's/^1 PLAINTEXT .* (\w+)$/export STREAMSQL_BOOTSTRAP=127.0.0.1:\1/p' \
+		-e '/^1 (PLAINTEXT|CONTROLLER) /d' \
+		-e 's/^1 (\w+) .* (\w+)$/export STREAMSQL_LISTENER_\1=localhost:\2/p' \
+		"$dir/listeners" >"$dir/env"
+	for ((node = 1; node <= brokers; node++)); do
+		wait_for_kafka "$node"
+	done
+}
+
+# Up means: broker $1 takes connections, which it does when it is in the cluster.
 wait_for_kafka()
 {
-	for _ in $(seq 300); do
-		running "$(cat "$dir/pid")" || fail "Kafka died"
-		if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+	local pid port
+	pid=$(sed -n "$1p" "$dir/pid")
+	port=$(port_of "$1" PLAINTEXT)
+	for _ in $(seq 600); do
+		running "$pid" || fail "Kafka died"
+		if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
 			return
 		fi
 		sleep 0.1
@@ -214,16 +254,21 @@ running()
 
 stop_broker()
 {
-	local pid
+	local i pid
+	local -a pids
 	[ -f "$dir/pid" ] || exit 0
-	pid=$(cat "$dir/pid")
-	kill -CONT "$pid" 2>/dev/null || true
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 100); do
-		running "$pid" || break
-		sleep 0.05
+	mapfile -t pids <"$dir/pid"
+	kill -CONT "${pids[@]}" 2>/dev/null || true
+	# the controller last: brokers that leave ask it
+	for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+		pid=${pids[i]}
+		kill "$pid" 2>/dev/null || true
+		for _ in $(seq 100); do
+			running "$pid" || break
+			sleep 0.05
+		done
+		kill -KILL "$pid" 2>/dev/null || true
 	done
-	kill -KILL "$pid" 2>/dev/null || true
 	[ ! -f "$dir/watch.pid" ] || kill "$(cat "$dir/watch.pid")" 2>/dev/null || true
 	if [ -f "$dir/env" ]; then
 		. "$dir/env"
@@ -253,7 +298,7 @@ start)
 	dir=$(cd "$3" && pwd)
 	shift 3
 	"start_$kind" "$@"
-	watch_parent "$(cat "$dir/pid")"
+	watch_parent
 	;;
 stop)
 	dir=$2

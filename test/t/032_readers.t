@@ -1,5 +1,6 @@
 # Both readers give the same records: generated topics of all kinds on real
-# Kafkas, read whole and in parts, under both levels of isolation.
+# Kafkas of one broker and of three, read whole and in parts, under both levels
+# of isolation, from leaders and from followers.
 #
 # SEED chooses others, N how many.
 use strict;
@@ -20,7 +21,12 @@ my $seed = $ENV{SEED} || time % 1_000_000_000 | 0;
 my $count = $ENV{N} || 12;
 diag "generated: SEED=$seed N=$count";
 
-my ($broker, $node, $topics);
+# By which the same is read, and their options; "near" is in the rack of a broker
+# that leads a third of the partitions and follows the others.
+my %options = (wire => q(reader 'wire'), librdkafka => q(reader 'librdkafka'),
+	near => q(reader 'wire', client_rack 'rack2'));
+
+my ($broker, $node, $topics, @readers);
 my %asked = (comparisons => 0, rows => 0);
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -28,13 +34,14 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 # A server for each reader and level, in a schema each.
 sub make_servers
 {
-	for my $reader ('wire', 'librdkafka')
+	for my $reader (@readers)
 	{
 		for my $level ('committed', 'uncommitted')
 		{
 			sql(sprintf q(CREATE SERVER %1$s_%2$s FOREIGN DATA WRAPPER streamsql
-				OPTIONS (bootstrap_servers '%3$s', reader '%1$s', isolation_level 'read_%2$s');
-				CREATE SCHEMA %1$s_%2$s), $reader, $level, $broker->bootstrap);
+				OPTIONS (bootstrap_servers '%3$s', %4$s, isolation_level 'read_%2$s');
+				CREATE SCHEMA %1$s_%2$s), $reader, $level, $broker->bootstrap,
+				$options{$reader});
 		}
 	}
 	# How many rows, whether those of each partition came in order, and a digest.
@@ -57,10 +64,12 @@ sub make_servers
 		RETURN SQLSTATE || ' ' || SQLERRM;
 	END
 	$$;
-	CREATE FUNCTION compare(level text, topic text, conditions text[])
-	RETURNS TABLE (number bigint, wire text, librdkafka text) LANGUAGE sql AS $$
-		SELECT n, answer('wire_' || level, topic, c), answer('librdkafka_' || level, topic, c)
-		FROM unnest(conditions) WITH ORDINALITY AS a (c, n)
+	CREATE FUNCTION compare(readers text[], level text, topic text, conditions text[])
+	RETURNS TABLE (number bigint, answers text) LANGUAGE sql AS $$
+		SELECT n, string_agg(answer(format('%s_%s', r, level), topic, c), '|' ORDER BY i)
+		FROM unnest(conditions) WITH ORDINALITY AS a (c, n),
+			unnest(readers) WITH ORDINALITY AS b (r, i)
+		GROUP BY n ORDER BY n
 	$$;));
 	return;
 }
@@ -68,6 +77,7 @@ sub make_servers
 sub make_tables
 {
 	my ($topic) = @_;
+	my @schemas = map { ("${_}_committed", "${_}_uncommitted") } @readers;
 	sql(join '', map { "CREATE FOREIGN TABLE $_.$topic->{name} (
 		part int OPTIONS (metadata 'partition'), off bigint OPTIONS (metadata 'offset'),
 		ts timestamptz OPTIONS (metadata 'timestamp'),
@@ -75,7 +85,7 @@ sub make_tables
 		key bytea OPTIONS (metadata 'key'), val bytea OPTIONS (metadata 'value'),
 		headers streamsql.header[] OPTIONS (metadata 'headers'))
 		SERVER $_ OPTIONS (topic '$topic->{name}', format 'raw');" }
-	  qw(wire_committed wire_uncommitted librdkafka_committed librdkafka_uncommitted));
+	  @schemas);
 	return;
 }
 
@@ -110,18 +120,21 @@ sub compare_topic
 	my ($topic, $times) = @_;
 	my @conditions = $topics->conditions($topic, $times);
 	my $list = join ', ', map { quote($_) } @conditions;
+	my $names = join ',', @readers;
 	for my $level ('committed', 'uncommitted')
 	{
 		my @different;
-		for (split /\n/, sql("SELECT * FROM compare('$level', '$topic->{name}', ARRAY[$list])"))
+		for (split /\n/, sql("SELECT * FROM compare('{$names}', '$level', '$topic->{name}', "
+			. "ARRAY[$list])"))
 		{
-			my ($number, $wire, $librdkafka) = split /\|/;
-			my ($rows) = $wire =~ /^(\d+) t /;
+			my ($number, @answers) = split /\|/;
+			my ($rows) = $answers[0] =~ /^(\d+) t /;
 			$asked{comparisons}++;
 			$asked{rows} += $rows // 0;
-			next if $wire eq $librdkafka && ($wire eq '0' || defined $rows);
+			next if @answers == @readers && !(grep { $_ ne $answers[0] } @answers)
+			  && ($answers[0] eq '0' || defined $rows);
 			push @different, "$topic->{name} WHERE $conditions[$number - 1]: "
-			  . "wire $wire, librdkafka $librdkafka";
+			  . join(', ', map { "$readers[$_] " . ($answers[$_] // 'nothing') } 0 .. $#readers);
 		}
 		is(join("\n", @different), '', "$topic->{name} ($topic->{kind}), $level");
 	}
@@ -181,32 +194,54 @@ sub fill_topic
 	return 0;
 }
 
-sub check_version
+sub start_cluster
 {
-	my ($version, $number) = @_;
-	my $began = time;
-	$broker = StreamSQL::Broker->start('kafka', version => $version,
-		'log.cleaner.backoff.ms' => 200);
+	my ($version, $brokers) = @_;
+	@readers = ('wire', 'librdkafka', $brokers > 1 ? 'near' : ());
+	$broker = StreamSQL::Broker->start('kafka', version => $version, brokers => $brokers,
+		'log.cleaner.backoff.ms' => 200, 'broker.session.timeout.ms' => 3000,
+		'replica.selector.class' => 'org.apache.kafka.common.replica.RackAwareReplicaSelector');
 	$node = StreamSQL::Instance::start($broker);
 	make_servers();
+	return;
+}
+
+sub check_version
+{
+	my ($version, $brokers, $number) = @_;
+	my $began = time;
+	my $cluster = "Kafka $version" . ($brokers > 1 ? " of $brokers brokers" : '');
+	start_cluster($version, $brokers);
 	$topics = StreamSQL::Topics->new($seed);
-	my @all = ($topics->compacted('none', 10), $topics->compacted('lz4', 3),
-		$topics->compacted('zstd', 1000));
-	push @all, $topics->next for 1 .. $number;
-	push @all, $topics->truncated('none', 100), $topics->truncated('snappy', 10000);
+	my @all = map { $topics->next } 1 .. $number;
+	push @all, $topics->compacted('lz4', 3), $topics->truncated('snappy', 10000);
+	push @all, $topics->compacted('none', 10), $topics->compacted('zstd', 1000),
+	  $topics->truncated('none', 100)
+	  if $brokers == 1;
 	push @all, $topics->big($_, $_ =~ /none|zstd/ ? 10_000_000 : 2_000_000)
-	  for qw(none gzip snappy lz4 zstd);
+	  for $brokers == 1 ? qw(none gzip snappy lz4 zstd) : 'zstd';
 	fill_topics(@all);
-	diag sprintf 'generated: Kafka %s filled after %.0f s', $version, time - $began;
+	diag sprintf 'generated: %s filled after %.0f s', $cluster, time - $began;
 	check_topic($_, $_->{kind} =~ /up to/ ? 1 : 2) for @all;
+	lose_a_broker(@all) if $brokers > 1;
 	$node->stop;
 	StreamSQL::Instance::all_survived($node);
 	$broker->stop;
-	diag sprintf 'generated: Kafka %s, %d comparisons of %d rows in %.0f s', $version,
+	diag sprintf 'generated: %s, %d comparisons of %d rows in %.0f s', $cluster,
 	  $asked{comparisons}, $asked{rows}, time - $began;
 	return;
 }
 
-check_version('3.9.1', $count);
-check_version('4.0.1', int($count / 2));
+# A third of the partitions gets another leader; the records stay.
+sub lose_a_broker
+{
+	my @all = @_;
+	$broker->crash(3);
+	compare_topic($_, 1) for @all;
+	return;
+}
+
+check_version('3.9.1', 1, $count);
+check_version('4.0.1', 1, int($count / 2));
+check_version('4.0.1', 3, int($count / 2));
 done_testing();

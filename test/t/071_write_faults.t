@@ -416,7 +416,7 @@ for my $case ([ hold_request => 'not there' ], [ hold_answer => 'there' ])
 	}
 	is($proxy->tell("seen $api{end}"), $before + 1, "$what: the commit is under way");
 	sleep 0.3;
-	kill 'KILL', $broker->{pid};
+	$broker->crash;
 	$proxy->tell('drop');
 	is(sqlstate(($session->finish)[1]), '08007', '… its outcome is unknown');
 	$broker->stop;

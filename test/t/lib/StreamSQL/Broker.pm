@@ -7,6 +7,7 @@
 #	$broker->control('down 1');		# the mock's commands: mock_broker.c
 #	$broker->stall; $broker->resume;	# stops answering, answers again
 #	$broker->stop; $broker->start_again;	# a restart on the same port
+#	$broker->crash;		# kill -9; crash(3): of the third process alone
 #
 # What is not stopped is stopped at the end of the program.
 package StreamSQL::Broker;
@@ -49,7 +50,6 @@ sub _launch
 {
 	my ($self) = @_;
 	local $ENV{BROKER_PARENT} = $$;
-	local $ENV{KAFKA_PORT} = $self->{port} if $self->{port};
 	local $ENV{KAFKA_HEAP} = '512m';
 	system("$ENV{STREAMSQL_ROOT}/test/broker/broker.sh", 'start', $self->{kind},
 		$self->{dir}, @{ $self->{properties} }) == 0
@@ -63,9 +63,8 @@ sub _launch
 	}
 	close $env;
 	open my $pid, '<', "$self->{dir}/pid" or die $!;
-	chomp($self->{pid} = <$pid>);
+	chomp(@{ $self->{pids} } = <$pid>);
 	close $pid;
-	($self->{port}) = $self->{bootstrap} =~ /:(\d+)$/ if $self->{kind} eq 'kafka';
 	return;
 }
 
@@ -108,14 +107,22 @@ sub drain
 
 sub control { my ($self, $line) = @_; $self->fill("$line\n"); return }
 
-sub stall { kill 'STOP', $_[0]{pid}; return }
-sub resume { kill 'CONT', $_[0]{pid}; return }
+sub stall { kill 'STOP', @{ $_[0]{pids} }; return }
+sub resume { kill 'CONT', @{ $_[0]{pids} }; return }
+
+sub crash
+{
+	my ($self, $number) = @_;
+	kill 'KILL', $number ? $self->{pids}[ $number - 1 ] : @{ $self->{pids} };
+	return;
+}
+
 
 sub stop
 {
 	my ($self) = @_;
 	system("$ENV{STREAMSQL_ROOT}/test/broker/broker.sh", 'stop', $self->{dir});
-	delete $self->{pid};
+	delete $self->{pids};
 	return;
 }
 
@@ -124,7 +131,7 @@ sub start_again { $_[0]->_launch; return }
 END
 {
 	my $status = $?;
-	$_->stop for grep { $_->{pid} } @running;
+	$_->stop for grep { $_->{pids} } @running;
 	$? = $status;
 }
 
