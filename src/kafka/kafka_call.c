@@ -303,9 +303,8 @@ learn_leaders(SqKafkaCall *call)
 {
 	const rd_kafka_metadata_t *metadata;
 
-	if (!is_abandoned(call) &&
-		try_metadata(call, FIRST_SLICE_MS, &metadata) ==
-			RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (!is_abandoned(call) && try_metadata(call, FIRST_SLICE_MS, &metadata) ==
+								   RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_metadata_destroy(metadata);
 }
 

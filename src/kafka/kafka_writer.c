@@ -309,8 +309,11 @@ void
 sq_kafka_writer_forget(SqKafkaWriter *writer)
 {
 	for (int i = 0; i < writer->topic_count; i++)
+	{
+		writer->topics[i]->is_used = false;
 		for (int p = 0; p < writer->topics[i]->first_count; p++)
 			writer->topics[i]->first[p] = -1;
+	}
 }
 
 /* Of a writer whose abort may still be under way, only what is the owner's. */
@@ -612,6 +615,7 @@ sq_kafka_writer_put(SqKafkaWriter *writer, const char *topic_name,
 	switch (code)
 	{
 		case RD_KAFKA_RESP_ERR_NO_ERROR:
+			topic->is_used = true;
 			writer->stats.records++;
 			writer->stats.bytes += sq_kafka_draft_bytes(draft);
 			return SQ_OK;

@@ -25,6 +25,7 @@ typedef struct SqWriterTopic
 	struct rd_kafka_topic_s *rkt;
 	int64 *first; /* by partition: of the first record; -1: none */
 	int first_count;
+	bool is_used; /* the transaction has put a record there */
 } SqWriterTopic;
 
 /*
@@ -73,7 +74,7 @@ extern SqStatus sq_kafka_writer_connect(SqKafkaWriter *writer,
 										const SqKafkaConfig *config,
 										SqError *error);
 
-/* Forget where the records of an earlier transaction lie. */
+/* Forget which topics an earlier transaction wrote to, and where. */
 extern void sq_kafka_writer_forget(SqKafkaWriter *writer);
 
 /* ---- kafka_writer_step.c ---- */

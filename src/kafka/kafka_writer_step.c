@@ -90,6 +90,28 @@ call_in_slices(SqKafkaWriter *writer, SqTransactionCall call, bool *given_up)
 	}
 }
 
+/* A topic that one may not write to: librdkafka does not say which. */
+static SqStatus
+fail_permission(SqKafkaWriter *writer, SqError *error)
+{
+	char names[SQ_ERROR_TEXT] = "";
+	size_t length = 0;
+	int count = 0;
+
+	for (int i = 0; i < writer->topic_count; i++)
+	{
+		if (!writer->topics[i]->is_used || length >= sizeof(names))
+			continue;
+		length += snprintf(names + length, sizeof(names) - length, "%s\"%s\"",
+						   count++ > 0 ? ", " : "", writer->topics[i]->name);
+	}
+	return sq_error_set(error, ERRCODE_INSUFFICIENT_PRIVILEGE,
+						count == 1
+							? "permission denied for topic %s"
+							: "permission denied for one of the topics %s",
+						names);
+}
+
 static SqStatus
 fail_transaction(SqKafkaWriter *writer, rd_kafka_error_t *failed,
 				 const char *what, SqError *error)
@@ -106,6 +128,8 @@ fail_transaction(SqKafkaWriter *writer, rd_kafka_error_t *failed,
 		code = cause != RD_KAFKA_RESP_ERR_NO_ERROR ? cause : code;
 	}
 	rd_kafka_error_destroy(failed);
+	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+		return fail_permission(writer, error);
 	return sq_kafka_error_transaction(error, code, what,
 									  writer->client->brokers, reason);
 }
