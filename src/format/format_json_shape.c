@@ -15,6 +15,12 @@
  */
 #include "format/format_json.h"
 
+#include "port/pg_bitutils.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Larger documents gain little. */
 #define MAX_ITEMS 512
 #define MAX_NAMES 4096
@@ -103,28 +109,49 @@ has_name(const SqJsonShape *shape, const SqShapeItem *item, const char *at,
 	return memcmp(at, name, item->length) == 0;
 }
 
-/* Are these bytes of a word digits, and the first of several no zero? */
-static inline bool
-is_short_integer(const char *at, ptrdiff_t length)
-{
-	const uint64 threes = UINT64CONST(0x3030303030303030);
-	const uint64 highs = UINT64CONST(0xF0F0F0F0F0F0F0F0);
-	const uint64 sixes = UINT64CONST(0x0606060606060606);
-	uint64 word = word_at(at) << (64 - 8 * length) | threes >> 8 * length;
+#ifdef __SSE2__
 
-	/* what was shifted out below is '0', which is a digit */
-	return (word & highs) == threes && ((word + sixes) & highs) == threes &&
-		   (*at != '0' || length == 1);
+/* Of the up to 16 bytes before next, the last at the highest bit: the digits. */
+static inline uint32
+digits_before(const char *next)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *) (next - 16));
+	__m128i values = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+	__m128i digits =
+		_mm_cmpeq_epi8(_mm_min_epu8(values, _mm_set1_epi8(9)), values);
+
+	return (uint32) _mm_movemask_epi8(digits);
 }
+
+/* Is it a number of up to 16 characters without an exponent? */
+static inline bool
+is_short_number(const char *at, uint32 length)
+{
+	uint32 all = (1U << length) - 1;
+	uint32 others = ~(digits_before(at + length) >> (16 - length)) & all;
+	uint32 whole = *at == '-'; /* where its digits begin */
+	uint32 point;
+
+	others &= ~whole;
+	point = others != 0 ? (uint32) pg_rightmost_one_pos32(others) : length;
+	if ((others & (others - 1)) != 0 ||
+		(others != 0 && (at[point] != '.' || point == length - 1)))
+		return false;
+	return point > whole && (at[whole] != '0' || point == whole + 1);
+}
+
+#else
+#define is_short_number(at, length) false
+#endif
 
 /* Is there a scalar, and nothing but blanks behind it? */
 static inline bool
-is_scalar(const char *at, const char *next, const char *end)
+is_scalar(const char *at, const char *next, const char *begin)
 {
 	if (*at == '"')
 		return true;
-	if (next - at < (ptrdiff_t) sizeof(uint64) && end - at >= 8 &&
-		is_short_integer(at, next - at))
+	if (next - at <= 16 && next - begin >= 16 &&
+		is_short_number(at, (uint32) (next - at)))
 		return true;
 	return sq_format_json_bare(at, next) != 0;
 }
@@ -138,7 +165,7 @@ is_member(const SqJsonShape *shape, const SqShapeItem *item,
 
 	return has_name(shape, item, data + positions[0], end) &&
 		   data[positions[1]] == ':' && data[positions[3]] == item->closer &&
-		   is_scalar(data + positions[2], data + positions[3], end);
+		   is_scalar(data + positions[2], data + positions[3], data);
 }
 
 static bool
@@ -169,7 +196,7 @@ fits(const SqJsonShape *shape, SqSlice document, const uint32 *positions)
 		{
 			if (!is_scalar(at,
 						   positions < last ? document.data + *positions : end,
-						   end))
+						   document.data))
 				return false;
 		}
 		else if (*at != item->kind)
@@ -191,7 +218,9 @@ mark(SqJsonNode *node, uint64 number, const char *data, uint32 start,
 	{
 		node->kind = *at == '-' || (*at >= '0' && *at <= '9') ? '0' : *at;
 		node->start = start;
-		node->length = sq_format_json_bare(at, data + next);
+		node->length = data[next - 1] <= ' '
+						   ? sq_format_json_bare(at, data + next)
+						   : next - start;
 		return;
 	}
 	/* a string ends at the last quote before what is listed next */
