@@ -99,6 +99,10 @@ class Bench:
         """Who reads topics from now on: auto, wire or librdkafka."""
         self.session.ask(f"ALTER SERVER kafka OPTIONS (SET reader '{reader}');")
 
+    def workers(self, count):
+        """How many processes may help the session from now on."""
+        self.session.ask(f'SET max_parallel_workers_per_gather = {count};')
+
     def query(self, sql):
         cpu = self.session.cpu()
         text, ms = self.session.ask(sql + ';')
@@ -119,14 +123,19 @@ class Bench:
     def scans(self):
         for codec in ('none', 'lz4'):
             suffix = '' if codec == 'none' else ', ' + codec
-            queries = [q for q in QUERIES if self.wanted(q[0] + suffix)]
-            if not queries:
+            ways = [(what + suffix + more, target, sql, workers)
+                    for what, target, sql in QUERIES
+                    for more, workers in (('', 0), (', 1 worker', 1))]
+            ways = [way for way in ways if self.wanted(way[0])]
+            if not ways:
                 continue
             name = 'trades' if codec == 'none' else 'trades_' + codec
             topic = self.stream(name, 4, codec)
             self.heap(name)
-            for what, target, sql in queries:
-                self.scan(what + suffix, target, sql, name, topic, codec)
+            for what, target, sql, workers in ways:
+                self.workers(workers)
+                self.scan(what, target, sql, name, topic, codec)
+            self.workers(0)
 
     def least(self, topic, codec):
         """What the minimal fetch program reads, uncompressed, alone."""
