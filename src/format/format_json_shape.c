@@ -111,7 +111,7 @@ has_name(const SqJsonShape *shape, const SqShapeItem *item, const char *at,
 
 #ifdef __SSE2__
 
-/* Of the up to 16 bytes before next, the last at the highest bit: the digits. */
+/* Which of the 16 bytes before next are digits; the last is bit 15. */
 static inline uint32
 digits_before(const char *next)
 {

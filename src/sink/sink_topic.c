@@ -46,8 +46,7 @@ start(SqSink *sink)
 	{
 		sink->writer = sq_sink_writer_open(rel->serverid, sink->userid, false,
 										   sink->context);
-		sq_sink_writer_check_topic(sink->writer, rel->topic);
-		sink->topic = rel->topic;
+		sink->topic = sq_sink_writer_topic(sink->writer, rel->topic);
 		return;
 	}
 	sink->transaction = sq_sink_transaction_join(rel->serverid, sink->userid);

@@ -43,7 +43,6 @@ struct SqSinkTransaction
 	Oid umid;
 	SqSinkWriter *writer;
 	SqHeld *held;
-	List *topics;  /* names of those that exist */
 	uint64 *marks; /* where records of a nesting level begin, by level */
 	int level_capacity;
 	bool begun;   /* at Kafka */
@@ -323,15 +322,5 @@ sq_sink_transaction_join(Oid serverid, Oid userid)
 const char *
 sq_sink_transaction_topic(SqSinkTransaction *transaction, const char *topic)
 {
-	MemoryContext old;
-	ListCell *cell;
-
-	foreach (cell, transaction->topics)
-		if (strcmp(lfirst(cell), topic) == 0)
-			return lfirst(cell);
-	sq_sink_writer_check_topic(transaction->writer, topic);
-	old = MemoryContextSwitchTo(context);
-	transaction->topics = lappend(transaction->topics, pstrdup(topic));
-	MemoryContextSwitchTo(old);
-	return llast(transaction->topics);
+	return sq_sink_writer_topic(transaction->writer, topic);
 }

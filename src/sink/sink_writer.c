@@ -74,6 +74,7 @@ sq_sink_writer_open(Oid serverid, Oid userid, bool transactional,
 	SqKafkaConfig config;
 	SqError error;
 
+	writer->owner = owner;
 	writer->serverid = serverid;
 	writer->server = GetForeignServer(serverid)->servername;
 	writer->client = sq_feed_client_acquire(serverid, userid, owner);
@@ -99,15 +100,54 @@ sq_sink_writer_release(SqSinkWriter *writer)
 	sq_feed_client_release(writer->client);
 }
 
-void
-sq_sink_writer_check_topic(SqSinkWriter *writer, const char *topic)
+const char *
+sq_sink_writer_topic(SqSinkWriter *writer, const char *topic)
 {
+	MemoryContext old;
+	SqKafkaCall *call;
 	SqError error;
-	SqKafkaCall *call = sq_kafka_ask_partitions(writer->client->kafka, topic,
-												sq_broker_timeout, &error);
+	ListCell *cell;
 
+	foreach (cell, writer->topics)
+		if (strcmp(lfirst(cell), topic) == 0)
+			return lfirst(cell);
+	call = sq_kafka_ask_partitions(writer->client->kafka, topic,
+								   sq_broker_timeout, &error);
 	sq_feed_call_wait(writer->client, call, &error);
 	sq_feed_client_end_call(writer->client);
+	old = MemoryContextSwitchTo(writer->owner);
+	writer->topics = lappend(writer->topics, pstrdup(topic));
+	MemoryContextSwitchTo(old);
+	return llast(writer->topics);
+}
+
+/* ---- Errors ---- */
+
+/* Most errors name their topic; those of a transaction, and silence, can't. */
+static void
+name_topics(void *arg)
+{
+	const SqSinkWriter *writer = arg;
+	StringInfoData names;
+	ListCell *cell;
+
+	initStringInfo(&names);
+	foreach (cell, writer->topics)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 (const char *) lfirst(cell));
+	errcontext(list_length(writer->topics) == 1 ? "writing to topic %s"
+												: "writing to topics %s",
+			   names.data);
+}
+
+static void
+throw_error(SqSinkWriter *writer, const SqError *error)
+{
+	ErrorContextCallback callback = {error_context_stack, name_topics, writer};
+
+	if (strstr(error->message, "topic") == NULL)
+		error_context_stack = &callback;
+	sq_feed_throw(error);
 }
 
 /* ---- Waiting ---- */
@@ -151,7 +191,9 @@ static void
 throw_silence(SqSinkWriter *writer, int sqlstate, const char *message)
 {
 	const char *complaint = sq_kafka_writer_complaint(writer->kafka);
+	ErrorContextCallback callback = {error_context_stack, name_topics, writer};
 
+	error_context_stack = &callback;
 	ereport(
 		ERROR,
 		(errcode(sqlstate), errmsg("%s", message),
@@ -166,7 +208,7 @@ check_writer(SqSinkWriter *writer)
 	SqError error;
 
 	if (sq_kafka_writer_check(writer->kafka, &error) == SQ_ERROR)
-		sq_feed_throw(&error);
+		throw_error(writer, &error);
 }
 
 /* Wait until the writer may go on; throws when it was silent for too long. */
@@ -201,7 +243,7 @@ run_step(SqSinkWriter *writer, SqWriterStep step)
 		wait_for_writer(writer, &patience);
 	writer->waited += microseconds_since(start);
 	if (status == SQ_ERROR)
-		sq_feed_throw(&error);
+		throw_error(writer, &error);
 }
 
 void
@@ -246,7 +288,7 @@ sq_sink_writer_put(SqSinkWriter *writer, const char *topic,
 	if (status == SQ_WAIT)
 		status = put_patiently(writer, topic, draft, &error);
 	if (status == SQ_ERROR)
-		sq_feed_throw(&error);
+		throw_error(writer, &error);
 }
 
 /* ---- Commit ---- */
@@ -299,7 +341,7 @@ sq_sink_writer_commit(SqSinkWriter *writer)
 	}
 	writer->waited += microseconds_since(start);
 	if (status == SQ_ERROR)
-		sq_feed_throw(&error);
+		throw_error(writer, &error);
 }
 
 /* ---- Reading one's own writes ---- */

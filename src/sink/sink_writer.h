@@ -17,6 +17,8 @@ typedef struct SqSinkWriter
 	const char *server; /* its name, for messages */
 	SqKafkaWriter *kafka;
 	SqFeedClient *client;
+	MemoryContext owner;
+	List *topics; /* names of those that it writes to */
 	int64 waited; /* microseconds, for acknowledgements and commits */
 	MemoryContextCallback callback;
 } SqSinkWriter;
@@ -32,8 +34,10 @@ extern SqSinkWriter *sq_sink_writer_open(Oid serverid, Oid userid,
 /* Give it back now (see sq_kafka_writer_release); never throws. */
 extern void sq_sink_writer_release(SqSinkWriter *writer);
 
-/* Throw unless the topic exists and may be seen. */
-extern void sq_sink_writer_check_topic(SqSinkWriter *writer, const char *topic);
+/* The topic's name as the writer keeps it, once it is seen to exist; throws if
+ * it does not. Errors of the writer that name none tell all as context. */
+extern const char *sq_sink_writer_topic(SqSinkWriter *writer,
+										const char *topic);
 
 /* These wait, serve interrupts, and throw what the cluster says, also when it
  * acknowledges nothing for streamsql.broker_timeout. */

@@ -31,11 +31,13 @@ sub sqlstate { return StreamSQL::Session::sqlstate($_[0]) }
 	my $n = 0;
 
 	# A row into heap and topic while so many requests of a kind fail.
+	my $errors;
 	my $write = sub {
 		my ($table, $api, $code, $count, $writer) = @_;
 		$n++;
 		$mock->control("error $api{$api} $code $count") if $count;
-		my $state = ($writer // $session)->state_of("BEGIN; INSERT INTO kept VALUES ($n); INSERT INTO $table VALUES ($n); COMMIT");
+		(undef, $errors) = ($writer // $session)->ask("BEGIN; INSERT INTO kept VALUES ($n); INSERT INTO $table VALUES ($n); COMMIT");
+		my $state = sqlstate($errors);
 		$mock->control("error $api{$api} 0 0") if $count;
 		my $heap = $node->safe_psql('postgres', "SELECT count(*) FROM kept WHERE n = $n");
 		return "$state$heap";
@@ -78,6 +80,7 @@ sub sqlstate { return StreamSQL::Session::sqlstate($_[0]) }
 		{
 			my $start = time;
 			like($write->('t', $api, $code, 1), qr/$refused{$api}{$code}0$/, "$api: error $code is an error");
+			like($errors, qr/topic "t"/, '… that names the topic');
 			cmp_ok(time - $start, '<', 4, '… at once');
 			is($write->('t', $api, 0, 0) . $times->('t'), 11, '… and the session writes again');
 		}
@@ -92,6 +95,7 @@ sub sqlstate { return StreamSQL::Session::sqlstate($_[0]) }
 		my ($api, $code, $expected) = @$case;
 		my $start = time;
 		is($write->('t', $api, $code, 1000), "${expected}0", "$api: error $code for ever is silence");
+		like($errors, qr/CONTEXT:  writing to topic "t"/, '… while writing to the topic');
 		cmp_ok(time - $start, '<', 3, '… for broker_timeout');
 		my $answer;
 		for (1 .. 20)
