@@ -5,9 +5,13 @@
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 \getenv bootstrap STREAMSQL_BOOTSTRAP
-\! "$STREAMSQL_FILL" test/data/filter.fill
+\! printf 'topic\tfilter\t1\n' | "$STREAMSQL_FILL"
 CREATE SERVER filter FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
+CREATE FOREIGN TABLE filter_records (part int OPTIONS (metadata 'partition'),
+	key text OPTIONS (metadata 'key'), value text OPTIONS (metadata 'value'))
+	SERVER filter OPTIONS (topic 'filter', format 'raw');
+\copy filter_records FROM 'test/data/filter.copy'
 CREATE FOREIGN TABLE f (n int, i int, b bigint, m numeric(18,2), t text,
 	d date, z timestamptz, s smallint, v varchar(5) OPTIONS (path '$.t'))
 	SERVER filter OPTIONS (topic 'filter', on_error 'set_null');

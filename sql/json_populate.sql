@@ -5,9 +5,13 @@
 SET client_min_messages = warning;
 SET timezone = 'Europe/Zurich';
 \getenv bootstrap STREAMSQL_BOOTSTRAP
-\! "$STREAMSQL_FILL" test/data/populate.fill
+\! printf 'topic\tpopulate\t1\n' | "$STREAMSQL_FILL"
 CREATE SERVER json_populate FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
+CREATE FOREIGN TABLE populate_records (part int OPTIONS (metadata 'partition'),
+	key text OPTIONS (metadata 'key'), value text OPTIONS (metadata 'value'))
+	SERVER json_populate OPTIONS (topic 'populate', format 'raw');
+\copy populate_records FROM 'test/data/populate.copy'
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TYPE pair AS (x int, y text);
 CREATE DOMAIN small AS int CHECK (value < 100);

@@ -5,9 +5,13 @@
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 \getenv bootstrap STREAMSQL_BOOTSTRAP
-\! "$STREAMSQL_FILL" test/data/native_aggregate.fill
+\! printf 'topic\tnative_aggregate\t2\n' | "$STREAMSQL_FILL"
 CREATE SERVER native_aggregate FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
+CREATE FOREIGN TABLE native_aggregate_records (part int OPTIONS (metadata 'partition'),
+	key text OPTIONS (metadata 'key'), value text OPTIONS (metadata 'value'))
+	SERVER native_aggregate OPTIONS (topic 'native_aggregate', format 'raw');
+\copy native_aggregate_records FROM 'test/data/native_aggregate.copy'
 CREATE FOREIGN TABLE na_s (id int, g text, i int, b bigint, s smallint,
 	m numeric(12,2), x float8, f float4, t text COLLATE "C", ok bool, d date,
 	u numeric, z timestamptz, c char(3), part int OPTIONS (metadata 'partition'))

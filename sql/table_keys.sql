@@ -5,13 +5,17 @@
 --
 SET client_min_messages = warning;
 \getenv bootstrap STREAMSQL_BOOTSTRAP
-\! "$STREAMSQL_FILL" test/data/table_keys.fill
+\! printf 'topic\ttable_keys\t1\n' | "$STREAMSQL_FILL"
 ALTER DATABASE regress SET timezone = 'Europe/Zurich';
 SET timezone = 'Europe/Zurich';
 CREATE SCHEMA table_keys;
 SET search_path = table_keys;
 CREATE SERVER table_keys FOREIGN DATA WRAPPER streamsql
 	OPTIONS (bootstrap_servers :'bootstrap');
+CREATE FOREIGN TABLE table_keys_records (part int OPTIONS (metadata 'partition'),
+	key text OPTIONS (metadata 'key'), value text OPTIONS (metadata 'value'))
+	SERVER table_keys OPTIONS (topic 'table_keys', format 'raw');
+\copy table_keys_records FROM 'test/data/table_keys.copy'
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TYPE pair AS (x int, y text);
 CREATE DOMAIN small AS int CHECK (value < 100);
