@@ -120,6 +120,8 @@ sub compare_topic
 	my ($topic, $times) = @_;
 	my @conditions = $topics->conditions($topic, $times);
 	my $list = join ', ', map { quote($_) } @conditions;
+	# each replica compacts for itself: what followers still have is another thing
+	my @readers = grep { $_ ne 'near' || $topic->{kind} !~ /compacted/ } @readers;
 	my $names = join ',', @readers;
 	for my $level ('committed', 'uncommitted')
 	{
@@ -237,7 +239,11 @@ sub lose_a_broker
 {
 	my @all = @_;
 	$broker->crash(3);
-	compare_topic($_, 1) for @all;
+	for my $topic (@all)
+	{
+		settle($topic) if $topic->{kind} =~ /compacted/;
+		compare_topic($topic, 1);
+	}
 	return;
 }
 

@@ -366,6 +366,8 @@ for my $reader (@readers)
 		sprintf q(SET statement_timeout = '%dms'; SELECT count(*), sum(n), max(part) FROM %s_%%R;
 			SET statement_timeout = 0;), 1 + rand 25, $_ % 2 ? 't' : 'many'
 	} 1 .. 100;
+	# what is kept for the next time is made the first time
+	ask($reader, $cancel);
 	leaves_nothing($reader, 'cancels', $cancel);
 	$broker->control('error 1 6 300');
 	leaves_nothing($reader, 'cancels while leaders are asked for', $cancel);
