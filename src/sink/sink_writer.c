@@ -123,7 +123,6 @@ sq_sink_writer_topic(SqSinkWriter *writer, const char *topic)
 
 /* ---- Errors ---- */
 
-/* Most errors name their topic; those of a transaction, and silence, can't. */
 static void
 name_topics(void *arg)
 {
@@ -140,12 +139,25 @@ name_topics(void *arg)
 			   names.data);
 }
 
+/* Does the message name one of the topics? */
+static bool
+is_named(const SqSinkWriter *writer, const char *message)
+{
+	ListCell *cell;
+
+	foreach (cell, writer->topics)
+		if (strstr(message, psprintf("\"%s\"", (char *) lfirst(cell))) != NULL)
+			return true;
+	return false;
+}
+
+/* Most errors name their topic; those of a transaction, and silence, can't. */
 static void
 throw_error(SqSinkWriter *writer, const SqError *error)
 {
 	ErrorContextCallback callback = {error_context_stack, name_topics, writer};
 
-	if (strstr(error->message, "topic") == NULL)
+	if (!is_named(writer, error->message))
 		error_context_stack = &callback;
 	sq_feed_throw(error);
 }
@@ -191,14 +203,13 @@ static void
 throw_silence(SqSinkWriter *writer, int sqlstate, const char *message)
 {
 	const char *complaint = sq_kafka_writer_complaint(writer->kafka);
-	ErrorContextCallback callback = {error_context_stack, name_topics, writer};
+	SqError error;
 
-	error_context_stack = &callback;
-	ereport(
-		ERROR,
-		(errcode(sqlstate), errmsg("%s", message),
-		 complaint[0] ? errdetail("The last complaint was: %s.", complaint) : 0,
-		 errhint("See the setting streamsql.broker_timeout.")));
+	sq_error_set(&error, sqlstate, "%s", message);
+	if (complaint[0] != '\0')
+		sq_error_detail(&error, "The last complaint was: %s.", complaint);
+	sq_error_hint(&error, "See the setting streamsql.broker_timeout.");
+	throw_error(writer, &error);
 }
 
 /* Throw if the connection is in a state that waiting won't cure. */

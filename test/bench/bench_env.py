@@ -56,6 +56,10 @@ class Kafka:
     def __init__(self, bootstrap=None):
         self.folder = None if bootstrap else os.path.join(BUILD, 'kafka')
         if not bootstrap:
+            # those of an earlier run may be another's by now
+            ports = os.path.join(self.folder, 'listeners')
+            if os.path.exists(ports):
+                os.remove(ports)
             run(BROKER, 'start', 'kafka', self.folder,
                 env=dict(os.environ, BROKER_PARENT=str(os.getpid())))
             with open(os.path.join(self.folder, 'env')) as file:

@@ -117,7 +117,6 @@ sub crash
 	return;
 }
 
-
 sub stop
 {
 	my ($self) = @_;
